@@ -1,0 +1,1 @@
+"""What numbers mean: models, queries, their compilation to SQL, the guard and the engines."""

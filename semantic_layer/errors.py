@@ -1,0 +1,68 @@
+"""Owns every error a person may see, each saying what happened, what was expected and the next step, in both languages.
+
+    WenshuError
+    ├── QueryError    what was asked cannot be answered so: the asker rephrases         status refused
+    ├── GuardError    the statement is not one that may run: the asker rephrases       status refused
+    ├── ModelError    the model file is wrong: its analyst mends it                     status error
+    └── EngineError   the database is missing, broken or too slow: its operator acts    status error
+
+`code` is stable and for programs; `message` and `hint` are for people. No engine text is ever passed on to the asker.
+"""
+
+from collections.abc import Iterable
+
+from wenshu.semantic_layer.text import Text, same
+
+
+class WenshuError(Exception):
+    """Carry a stable code, a message and the next step."""
+
+    status = "error"
+
+    def __init__(self, code: str, message: Text, hint: Text = same("")) -> None:
+        super().__init__(f"{message.en} {hint.en}".strip())
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class QueryError(WenshuError):
+    """Say that a query cannot be answered from the model or its data."""
+
+    status = "refused"
+
+
+class GuardError(WenshuError):
+    """Say that a statement is not one that may run."""
+
+    status = "refused"
+
+
+class ModelError(WenshuError):
+    """Say what is wrong in a model file."""
+
+
+class EngineError(WenshuError):
+    """Say that the database could not answer."""
+
+
+def near(word: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
+    """Return up to `most` of the `known` names that look like `word`, the nearest first.
+
+    >>> near("chanel", ["city", "channel", "gender"])
+    ('channel',)
+    """
+    from rapidfuzz import fuzz, process
+
+    found = process.extract(
+        word.lower(), {name: name.lower() for name in known}, scorer=fuzz.WRatio, limit=most, score_cutoff=72
+    )
+    return tuple(name for _, _, name in found)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> Text:
+    """Return the one sentence of the project that suggests near names, or an empty text."""
+    names = near(word, known)
+    if not names:
+        return same("")
+    return Text(f"Did you mean {' or '.join(names)}?", f"您是不是想说：{'、'.join(names)}？")

@@ -1,0 +1,282 @@
+"""Owns the semantic layer as others use it: a query in, a compiled statement and a result table out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from sqlglot import exp
+
+from wenshu.semantic_layer.compiler import OTHERS, compile_query
+from wenshu.semantic_layer.engine import Engine
+from wenshu.semantic_layer.errors import EngineError, QueryError
+from wenshu.semantic_layer.guard import GuardedStatement, guard
+from wenshu.semantic_layer.metric_sql import is_rate
+from wenshu.semantic_layer.model import Aggregate, Dimension, Metric, Model
+from wenshu.semantic_layer.periods import DateRange, Grain, buckets
+from wenshu.semantic_layer.query import Query
+from wenshu.semantic_layer.resolver import ResolvedQuery, resolve
+from wenshu.semantic_layer.table import Cell, Column, ResultTable
+from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.time_parts import TimePart
+
+MAX_ROWS = 10_000
+GRAIN_LABELS = {
+    Grain.HOUR: Text("hour", "小时"), Grain.DAY: Text("day", "日期"), Grain.WEEK: Text("week", "周"),
+    Grain.MONTH: Text("month", "月份"), Grain.QUARTER: Text("quarter", "季度"), Grain.YEAR: Text("year", "年份"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledQuery:
+    """Hold a query with the one guarded statement that answers it and the columns that come back."""
+
+    resolved: ResolvedQuery
+    statement: GuardedStatement
+    columns: tuple[Column, ...]
+
+    @property
+    def sql(self) -> str:
+        return self.statement.tree.sql("duckdb", pretty=True)
+
+
+class SemanticLayer:
+    """Answer semantic queries over one model and one engine.
+
+    `clock` gives the current date, for a model whose `as_of` is `today`.
+    """
+
+    def __init__(self, model: Model, engine: Engine, *, clock: Callable[[], date]) -> None:
+        self.model = model
+        self.engine = engine
+        self._clock = clock
+
+    @cached_property
+    def tables(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the tables the model reads, each with its columns and their types; personal columns are left out."""
+        schema = self.engine.schema()
+        wanted: set[str] = set()
+        for dataset in self.model.datasets:
+            if isinstance(dataset.source, str):
+                wanted.add(dataset.source)
+            else:
+                ctes = {cte.alias for cte in dataset.source.find_all(exp.CTE)}
+                wanted |= {table.name for table in dataset.source.find_all(exp.Table)} - ctes
+        missing = wanted - set(schema)
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise EngineError(
+                "table_missing",
+                Text(
+                    f"The database has no table {names}, which the model “{self.model.name}” reads.",
+                    f"数据库中没有模型“{self.model.name}”所需的表：{names}。",
+                ),
+                Text(
+                    "Use the database that belongs to this model, or build it with `wenshu data build`.",
+                    "请使用与该模型对应的数据库，或用 `wenshu data build` 生成。",
+                ),
+            )
+        return {name: schema[name] for name in sorted(wanted)}
+
+    @cached_property
+    def coverage(self) -> DateRange:
+        """Return the first and the last day of the data, over all datasets that have a time."""
+        selects = []
+        for dataset in self.model.datasets:
+            if dataset.time is not None and not any(
+                column.table not in ("", dataset.name) for column in dataset.time.find_all(exp.Column)
+            ):
+                time = exp.cast(dataset.time.copy(), "DATE")
+                source = (
+                    exp.to_table(dataset.source)
+                    if isinstance(dataset.source, str)
+                    else dataset.source.subquery("source")
+                )
+                selects.append(
+                    exp.select(
+                        exp.alias_(exp.Min(this=time), "first_day"), exp.alias_(exp.Max(this=time.copy()), "last_day")
+                    ).from_(source)
+                )
+        if not selects:
+            day = self._clock()
+            return DateRange(date(1970, 1, 1), day)
+        tree: exp.Query = selects[0]
+        for select in selects[1:]:
+            tree = exp.union(tree, select, distinct=False)
+        rows = self.engine.run(self._guarded(tree), max_rows=len(selects)).rows
+        days = [day for row in rows for day in row if isinstance(day, date)]
+        if not days:
+            raise EngineError(
+                "no_data",
+                Text("The database holds no dated rows.", "数据库中没有带日期的数据。"),
+                Text("Load data first.", "请先导入数据。"),
+            )
+        return DateRange(min(days), max(days))
+
+    def as_of(self, today: date | None = None) -> date:
+        """Return the last complete day the model may speak of; `today` takes its place."""
+        if today is not None:
+            return today
+        match self.model.as_of:
+            case "latest":
+                return self.coverage.end
+            case "today":
+                return self._clock()
+            case day:
+                return date.fromisoformat(day)
+
+    def compile(self, query: Query, *, today: date | None = None) -> CompiledQuery:
+        """Resolve, compile and guard a query; runs nothing but the look-up of the dates covered."""
+        as_of = self.as_of(today)
+        coverage = self.coverage
+        if as_of < coverage.start:
+            raise QueryError(
+                "outside_data",
+                Text(
+                    f"The data begin on {coverage.start}, after {as_of}.",
+                    f"数据从 {coverage.start} 开始，晚于 {as_of}。",
+                ),
+                Text(f"The data cover {coverage}.", f"数据覆盖 {coverage}。"),
+            )
+        resolved = resolve(
+            query,
+            self.model,
+            as_of=as_of,
+            coverage=DateRange(coverage.start, max(min(as_of, coverage.end), coverage.start)),
+        )
+        statement = self._guarded(compile_query(resolved))
+        return CompiledQuery(resolved=resolved, statement=statement, columns=_columns(resolved))
+
+    def run(self, compiled: CompiledQuery, *, max_rows: int = MAX_ROWS) -> ResultTable:
+        """Run a compiled query and return its table."""
+        raw = self.engine.run(compiled.statement, max_rows=max_rows)
+        cells = tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
+        rows = _hours_as_text(cells, compiled.resolved)
+        return ResultTable(
+            columns=compiled.columns, rows=rows, incomplete=_incomplete(compiled.resolved),
+            truncated=raw.truncated, elapsed=raw.elapsed,
+        )  # fmt: skip
+
+    def sql(self, text: str, *, max_rows: int = MAX_ROWS) -> tuple[GuardedStatement, ResultTable]:
+        """Guard and run one read-only statement written by a person; its columns have no meaning but their names."""
+        statement = self.check(text, max_rows=max_rows)
+        raw = self.engine.run(statement, max_rows=max_rows)
+        rows = tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
+        numeric = ("INT", "DEC", "DOUBLE", "FLOAT", "REAL")
+        columns = tuple(
+            Column(name=name, role="metric" if any(n in kind for n in numeric) else "dimension", type="number" if any(n in kind for n in numeric) else "string", label=Text(name, name))
+            for name, kind in zip(raw.columns, raw.types, strict=True)
+        )  # fmt: skip
+        return statement, ResultTable(columns=columns, rows=rows, truncated=raw.truncated, elapsed=raw.elapsed)
+
+    def check(self, text: str, *, max_rows: int | None = None) -> GuardedStatement:
+        """Guard one statement written by a person against the model's tables, without their personal columns."""
+        hidden: dict[str, set[str]] = {}
+        for dataset in self.model.datasets:
+            if isinstance(dataset.source, str):
+                names = {c.name for d in dataset.dimensions if d.pii for c in d.expr.find_all(exp.Column)}
+                hidden.setdefault(dataset.source, set()).update(names)
+        visible = {
+            table: [c for c in columns if c not in hidden.get(table, ())] for table, columns in self.tables.items()
+        }
+        return guard(text, tables=visible, max_rows=max_rows)
+
+    def _guarded(self, tree: exp.Query) -> GuardedStatement:
+        return guard(tree, tables=self.tables)
+
+
+def plain_cell(cell: Any) -> Cell:
+    """Return an engine's value as a plain one: decimals as floats, midnight timestamps as they are, odd types as text."""
+    match cell:
+        case None | bool() | int() | str():
+            return cell
+        case float():
+            return cell if cell == cell and abs(cell) != float("inf") else None
+        case Decimal():
+            return float(cell)
+        case datetime():
+            return cell
+        case date():
+            return cell
+        case _:
+            return str(cell)
+
+
+def _hours_as_text(rows: tuple[tuple[Cell, ...], ...], resolved: ResolvedQuery) -> tuple[tuple[Cell, ...], ...]:
+    return rows
+
+
+def _incomplete(resolved: ResolvedQuery) -> tuple[date, ...]:
+    """Return the first days of the buckets that the period cuts short."""
+    if resolved.grain is None or resolved.grain is Grain.HOUR:
+        return ()
+    whole = buckets(resolved.period, resolved.grain)
+    return tuple(b.start for b in whole if b.start < resolved.period.start or b.end > resolved.period.end)
+
+
+def _columns(resolved: ResolvedQuery) -> tuple[Column, ...]:
+    out: list[Column] = []
+    for name, key in resolved.keys:
+        match key:
+            case Grain():
+                out.append(
+                    Column(
+                        name=name,
+                        role="time",
+                        type="time" if key is Grain.HOUR else "date",
+                        label=GRAIN_LABELS[key],
+                        grain=key,
+                    )
+                )
+            case TimePart():
+                out.append(Column(name=name, role="dimension", type=key.type, label=key.label, value_labels=key.values))
+            case Dimension():
+                labels = tuple((value.value, value.label) for value in key.values)
+                if resolved.query.others:
+                    labels = (*labels, (OTHERS, Text("others", "其他")))
+                out.append(
+                    Column(
+                        name=name, role="dimension", type=key.type, label=key.label, unit=key.unit, value_labels=labels
+                    )
+                )
+    for metric in resolved.metrics:
+        out.extend(_metric_columns(metric, resolved))
+    return tuple(out)
+
+
+def _metric_columns(metric: Metric, resolved: ResolvedQuery) -> list[Column]:
+    additive = isinstance(metric, Aggregate) and metric.additive
+    label, name = metric.label, metric.name
+    out = [
+        Column(name=name, role="metric", type="number", label=label, unit=metric.unit, additive=additive, metric=name)
+    ]
+    if resolved.compared is not None:
+        before = Text(f"{label.en}, compared period", f"{label.zh}（对比期）")
+        out.append(
+            Column(
+                name=f"{name}_previous",
+                role="comparison",
+                type="number",
+                label=before,
+                unit=metric.unit,
+                additive=additive,
+                metric=name,
+            )
+        )
+        change = Text(f"{label.en}, change", f"{label.zh}变化")
+        out.append(
+            Column(
+                name=f"{name}_change",
+                role="change",
+                type="number",
+                label=change,
+                unit="pp" if is_rate(metric) else "%",
+                metric=name,
+            )
+        )
+    if resolved.query.share is not None:
+        share = Text(f"{label.en}, share", f"{label.zh}占比")
+        out.append(Column(name=f"{name}_share", role="share", type="number", label=share, unit="%", metric=name))
+    return out

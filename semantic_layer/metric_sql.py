@@ -1,0 +1,81 @@
+"""Owns metrics as SQL expressions over aggregate columns: ratios, derived and running values, changes. Knows nothing of tables."""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from sqlglot import exp
+
+from wenshu.semantic_layer.model import Aggregate, Aggregation, Cumulative, Derived, Metric, Ratio
+from wenshu.semantic_layer.query import Filter, both
+from wenshu.semantic_layer.resolver import ResolvedQuery, Variant
+
+
+def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> exp.Expression:
+    """Return a metric as an expression over the aggregate columns."""
+    columns = {(leaf.aggregate, leaf.filters): leaf.column for leaf in resolved.leaves}
+    # A sum is empty where no row fits: of all rows, of a bucket without any, of a group that another source has.
+    may_lack_rows = len(resolved.leaves) > 1 or not variant.keys or resolved.grain is not None
+
+    def value(metric: Metric, filters: Filter | None) -> exp.Expression:
+        kept = both(filters, metric.filters)
+
+        def of(name: str) -> exp.Expression:
+            return value(resolved.model.metric_by_name[name], kept)
+
+        match metric:
+            case Aggregate():
+                column = exp.column(columns[(metric, kept)])
+                return zero_if_absent(metric, column) if may_lack_rows else column
+            case Ratio():
+                return divide(of(metric.numerator), of(metric.denominator))
+            case Derived():
+                return _derived(metric, of)
+            case Cumulative():
+                if resolved.grain is None or str(resolved.grain) not in variant.keys:
+                    return of(metric.metric)
+                groups: list[exp.Expression] = [exp.column(name) for name in resolved.dimension_names]
+                order = exp.Order(expressions=[exp.Ordered(this=exp.column(str(resolved.grain)))])
+                return exp.Window(this=exp.Sum(this=of(metric.metric)), partition_by=groups, order=order)
+            case _:
+                assert_never(metric)
+
+    return value(metric, None)
+
+
+def _derived(metric: Derived, value: Callable[[str], exp.Expression]) -> exp.Expression:
+    """Return a derived metric's expression with its inputs put in; a division by zero is empty."""
+
+    def fill(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Column):
+            inner = value(node.name)
+            return exp.paren(inner, copy=False) if isinstance(inner, exp.Binary) else inner
+        return node
+
+    tree = metric.expr.copy().transform(fill, copy=False)
+    for division in list(tree.find_all(exp.Div)):
+        if not isinstance(division.expression, exp.Nullif):
+            division.set("expression", exp.Nullif(this=division.expression, expression=exp.Literal.number(0)))
+    return tree
+
+
+def divide(numerator: exp.Expression, denominator: exp.Expression) -> exp.Expression:
+    return exp.Div(this=numerator, expression=exp.Nullif(this=denominator, expression=exp.Literal.number(0)))
+
+
+def change(metric: Metric, now: exp.Expression, then: exp.Expression) -> exp.Expression:
+    if is_rate(metric):
+        return exp.Sub(this=now.copy(), expression=then.copy())
+    return exp.Sub(this=divide(now.copy(), then.copy()), expression=exp.Literal.number(1))
+
+
+def is_rate(metric: Metric) -> bool:
+    """Say whether a metric's change is a difference in percentage points rather than a relative change."""
+    return metric.unit == "%"
+
+
+def counts_or_sums(metric: Metric) -> bool:
+    return isinstance(metric, Aggregate) and (metric.additive or metric.aggregation is Aggregation.COUNT_DISTINCT)
+
+
+def zero_if_absent(metric: Metric, column: exp.Expression) -> exp.Expression:
+    return exp.Coalesce(this=column, expressions=[exp.Literal.number(0)]) if counts_or_sums(metric) else column

@@ -1,0 +1,407 @@
+"""Owns the semantic Query: everything askable as one immutable value, and its JSON form. Knows nothing of models or SQL."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+from wenshu.semantic_layer.errors import QueryError, did_you_mean
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain
+from wenshu.semantic_layer.text import Text
+
+E = TypeVar("E", bound=StrEnum)
+Scalar = str | int | float | bool | date | None
+
+
+class Op(StrEnum):
+    """Name a comparison of a filter. A missing value is a value of its own: `!=` and `not in` keep it."""
+
+    EQ = "="
+    NE = "!="
+    IN = "in"
+    NOT_IN = "not in"
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    BETWEEN = "between"
+    CONTAINS = "contains"
+    NOT_CONTAINS = "not contains"
+    EMPTY = "is empty"
+    NOT_EMPTY = "is not empty"
+
+
+ARITY = {Op.EMPTY: 0, Op.NOT_EMPTY: 0, Op.BETWEEN: 2}  # the others take one value, the lists one or more
+ORDERED_OPS = (Op.LT, Op.LE, Op.GT, Op.GE, Op.BETWEEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Keep the rows whose dimension compares so with the values; `between` includes both ends."""
+
+    dimension: str
+    op: Op
+    values: tuple[Scalar, ...] = ()
+
+    def __post_init__(self) -> None:
+        wanted = ARITY.get(self.op, 1)
+        if self.op in (Op.IN, Op.NOT_IN):
+            fits = len(self.values) >= 1
+        else:
+            fits = len(self.values) == wanted
+        if not fits:
+            raise QueryError(
+                "invalid_filter",
+                Text(
+                    f"The filter on {self.dimension} with “{self.op}” has {len(self.values)} values.",
+                    f"对 {self.dimension} 的筛选“{self.op}”给了 {len(self.values)} 个值。",
+                ),
+                Text(
+                    f"Give it {'one or more' if self.op in (Op.IN, Op.NOT_IN) else wanted}.",
+                    f"请给出{'至少一个' if self.op in (Op.IN, Op.NOT_IN) else f' {wanted} 个'}值。",
+                ),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class And:
+    """Keep the rows that every part keeps."""
+
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Or:
+    """Keep the rows that any part keeps."""
+
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Not:
+    """Keep the rows that the part does not keep."""
+
+    part: "Filter"
+
+
+Filter = Where | And | Or | Not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Keep the result rows whose metric compares so with a number, the rows' average or the metric of all rows together."""
+
+    metric: str
+    op: Op
+    value: float | Literal["average", "total"]
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.op not in (*ORDERED_OPS, Op.EQ, Op.NE) or (self.op is Op.BETWEEN) != (self.high is not None):
+            raise QueryError(
+                "invalid_condition",
+                Text(
+                    f"The condition on {self.metric} cannot use “{self.op}” this way.",
+                    f"对 {self.metric} 的条件不能这样使用“{self.op}”。",
+                ),
+                Text(
+                    "Use =, !=, <, <=, >, >= with one number, or between with two.",
+                    "请用 =、!=、<、<=、>、>= 加一个数，或 between 加两个数。",
+                ),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Sort the result by a column."""
+
+    by: str
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Add each metric's share: of the total over all rows or, with `where`, of the part that it keeps in the whole."""
+
+    where: Filter | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Ask for metrics by dimensions and grain over a period.
+
+    No metrics at all lists the rows of the first dimension's dataset with the chosen attributes. `others` folds what
+    `limit` cuts off into one more row. `to_date` names the grain of a period that is not over yet.
+    """
+
+    metrics: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    grain: Grain | None = None
+    period: DateRange | None = None
+    to_date: Grain | None = None
+    filters: Filter | None = None
+    conditions: tuple[Condition, ...] = ()
+    compare: Compare | DateRange | None = None
+    share: Share | None = None
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    others: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.metrics and not self.dimensions:
+            raise QueryError(
+                "empty_query",
+                Text("The query names no metric.", "查询没有指定任何指标。"),
+                Text("Name at least one metric, or dimensions to list.", "请至少指定一个指标，或要列出的维度。"),
+            )
+        if self.limit is not None and self.limit < 1:
+            raise QueryError(
+                "invalid_limit",
+                Text(f"The limit {self.limit} is less than 1.", f"行数上限 {self.limit} 小于 1。"),
+                Text("Ask for at least one row.", "请至少要求一行。"),
+            )
+
+
+def filters_of(tree: Filter | None) -> tuple[Where, ...]:
+    """Return the comparisons of a filter, in order."""
+    match tree:
+        case None:
+            return ()
+        case Where():
+            return (tree,)
+        case Not():
+            return filters_of(tree.part)
+        case And() | Or():
+            return tuple(where for part in tree.parts for where in filters_of(part))
+
+
+def both(first: Filter | None, second: Filter | None) -> Filter | None:
+    """Return the filter that keeps what both keep."""
+    if first is None or second is None:
+        return first or second
+    parts = (
+        *(first.parts if isinstance(first, And) else (first,)),
+        *(second.parts if isinstance(second, And) else (second,)),
+    )
+    return And(parts=tuple(dict.fromkeys(parts)))
+
+
+# JSON ---------------------------------------------------------------------------------------------------------------
+
+
+def query_to_json(query: Query) -> dict[str, Any]:
+    """Return the query as JSON values, leaving out what is not set.
+
+    >>> query_to_json(Query(metrics=("gmv",), grain=Grain.MONTH))
+    {'metrics': ['gmv'], 'grain': 'month'}
+    """
+    out: dict[str, Any] = {"metrics": list(query.metrics), "dimensions": list(query.dimensions)}
+    out["grain"] = query.grain and str(query.grain)
+    out["period"] = query.period and _range_to_json(query.period)
+    out["to_date"] = query.to_date and str(query.to_date)
+    out["filters"] = query.filters and filter_to_json(query.filters)
+    out["conditions"] = [
+        {"metric": c.metric, "op": str(c.op), "value": c.value} | ({"high": c.high} if c.high is not None else {})
+        for c in query.conditions
+    ]
+    out["compare"] = (
+        _range_to_json(query.compare) if isinstance(query.compare, DateRange) else query.compare and str(query.compare)
+    )
+    if query.share is not None:
+        out["share"] = True if query.share.where is None else {"where": filter_to_json(query.share.where)}
+    out["order"] = [{"by": order.by, "descending": order.descending} for order in query.order]
+    out["limit"] = query.limit
+    out["others"] = query.others
+    return {key: value for key, value in out.items() if value not in (None, [], False)}
+
+
+def _range_to_json(period: DateRange) -> dict[str, str]:
+    return {"start": period.start.isoformat(), "end": period.end.isoformat()}
+
+
+def filter_to_json(tree: Filter) -> dict[str, Any]:
+    """Return a filter as JSON values."""
+    match tree:
+        case Where():
+            values = [value.isoformat() if isinstance(value, date) else value for value in tree.values]
+            return {"dimension": tree.dimension, "op": str(tree.op)} | ({"values": values} if values else {})
+        case And():
+            return {"and": [filter_to_json(part) for part in tree.parts]}
+        case Or():
+            return {"or": [filter_to_json(part) for part in tree.parts]}
+        case Not():
+            return {"not": filter_to_json(tree.part)}
+
+
+KEYS = (
+    "metrics",
+    "dimensions",
+    "grain",
+    "period",
+    "to_date",
+    "filters",
+    "conditions",
+    "compare",
+    "share",
+    "order",
+    "limit",
+    "others",
+)
+
+
+def query_from_json(data: Any) -> Query:
+    """Read a query from JSON values.
+
+    Raises `QueryError` with code `invalid_query`, or `invalid_date`, that names the key and what was expected there.
+    """
+    data = _object(data, "query", KEYS)
+    period = data.get("period")
+    compare = data.get("compare")
+    share = data.get("share")
+    return Query(
+        metrics=_names(data, "metrics"),
+        dimensions=_names(data, "dimensions"),
+        grain=_choice(data.get("grain"), "grain", Grain),
+        period=None if period is None else _range(period, "period"),
+        to_date=_choice(data.get("to_date"), "to_date", Grain),
+        filters=None if data.get("filters") is None else filter_from_json(data["filters"]),
+        conditions=tuple(_condition(item) for item in _list(data.get("conditions"), "conditions")),
+        compare=_range(compare, "compare") if isinstance(compare, dict) else _choice(compare, "compare", Compare),
+        share=Share(where=filter_from_json(_object(share, "share", ("where",))["where"]))
+        if isinstance(share, dict) and share
+        else Share()
+        if share
+        else None,
+        order=tuple(_order(item) for item in _list(data.get("order"), "order")),
+        limit=_integer(data.get("limit"), "limit"),
+        others=bool(data.get("others", False)),
+    )
+
+
+def filter_from_json(data: Any) -> Filter:
+    """Read a filter from JSON values; a list means that all of it must hold."""
+    if isinstance(data, list):
+        return (
+            And(parts=tuple(filter_from_json(part) for part in data)) if len(data) != 1 else filter_from_json(data[0])
+        )
+    data = _object(data, "filters", ("and", "or", "not", "dimension", "op", "value", "values"))
+    if "and" in data or "or" in data:
+        key = "and" if "and" in data else "or"
+        parts = tuple(filter_from_json(part) for part in _list(data[key], key))
+        return And(parts=parts) if key == "and" else Or(parts=parts)
+    if "not" in data:
+        return Not(part=filter_from_json(data["not"]))
+    if not isinstance(data.get("dimension"), str):
+        raise _invalid("filters", "an object with “dimension”, “op” and “values”", data)
+    values = [data["value"]] if "value" in data else _list(data.get("values"), "values")
+    for value in values:
+        if not isinstance(value, str | int | float | bool | None):
+            raise _invalid("values", "plain values", value)
+    default = Op.IN if len(values) > 1 else Op.EQ
+    op = _choice(data.get("op", default), "op", Op) or default
+    return Where(dimension=data["dimension"], op=op, values=tuple(values))
+
+
+def _condition(data: Any) -> Condition:
+    data = _object(data, "conditions", ("metric", "op", "value", "high"))
+    value = data.get("value")
+    if value not in ("average", "total") and not _is_number(value):
+        raise _invalid("value", "a number, “average” or “total”", value)
+    if data.get("high") is not None and not _is_number(data["high"]):
+        raise _invalid("high", "a number", data["high"])
+    if not isinstance(data.get("metric"), str):
+        raise _invalid("metric", "the name of a metric", data.get("metric"))
+    return Condition(
+        metric=data["metric"], op=_choice(data.get("op"), "op", Op) or Op.EQ, value=value, high=data.get("high")
+    )
+
+
+def _order(data: Any) -> Order:
+    if isinstance(data, str):
+        return Order(by=data.removeprefix("-"), descending=data.startswith("-"))
+    data = _object(data, "order", ("by", "descending"))
+    if not isinstance(data.get("by"), str):
+        raise _invalid("by", "the name of a column", data.get("by"))
+    return Order(by=data["by"], descending=bool(data.get("descending", True)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _object(data: Any, key: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise _invalid(key, "an object", data)
+    for name in data:
+        if name not in keys:
+            raise QueryError(
+                "invalid_query",
+                Text(f"“{name}” is not a key of {key}.", f"{key} 中没有“{name}”这个键。"),
+                did_you_mean(str(name), keys)
+                if did_you_mean(str(name), keys).en
+                else Text(f"Its keys are {', '.join(keys)}.", f"可用的键：{'、'.join(keys)}。"),
+            )
+    return data
+
+
+def _list(data: Any, key: str) -> list[Any]:
+    if data is None:
+        return []
+    if not isinstance(data, list):
+        raise _invalid(key, "a list", data)
+    return data
+
+
+def _names(data: dict[str, Any], key: str) -> tuple[str, ...]:
+    names = _list(data.get(key), key)
+    for name in names:
+        if not isinstance(name, str):
+            raise _invalid(key, "a list of names", name)
+    return tuple(dict.fromkeys(names))
+
+
+def _integer(value: Any, key: str) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise _invalid(key, "a whole number", value)
+    return value
+
+
+def _choice(value: Any, key: str, choices: type[E]) -> E | None:
+    if value is None:
+        return None
+    if value not in [str(choice) for choice in choices]:
+        raise _invalid(key, " | ".join(choices), value)
+    return choices(value)
+
+
+def _range(data: Any, key: str) -> DateRange:
+    data = _object(data, key, ("start", "end"))
+    days = []
+    for name in ("start", "end"):
+        try:
+            days.append(date.fromisoformat(data.get(name, "")))
+        except (TypeError, ValueError):
+            raise QueryError(
+                "invalid_date",
+                Text(f"{data.get(name)!r} is not a date.", f"{data.get(name)!r} 不是有效日期。"),
+                Text(f"Give {key}.{name} as YYYY-MM-DD.", f"请按 YYYY-MM-DD 的格式给出 {key}.{name}。"),
+            ) from None
+    if days[1] < days[0]:
+        raise QueryError(
+            "invalid_date",
+            Text(
+                f"The period ends ({days[1]}) before it starts ({days[0]}).",
+                f"时间段的结束（{days[1]}）早于开始（{days[0]}）。",
+            ),
+            Text("Swap the two dates.", "请调换两个日期。"),
+        )
+    return DateRange(days[0], days[1])
+
+
+def _invalid(key: str, expected: str, got: Any) -> QueryError:
+    shown = repr(got)[:80]
+    return QueryError(
+        "invalid_query",
+        Text(f"“{key}” is {shown}.", f"“{key}”的值是 {shown}。"),
+        Text(f"Expected {expected}.", f"应为：{expected}。"),
+    )

@@ -1,0 +1,343 @@
+"""Owns resolving a query: its period and comparison as dates, its variants as bound sources, what may not be combined.
+
+What comes out names every dataset, join, column and date; the compiler only writes it down as SQL.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Literal, assert_never
+
+from sqlglot import exp
+
+from wenshu.semantic_layer.binder import Binder, Key, Leaf, Source
+from wenshu.semantic_layer.errors import QueryError, did_you_mean
+from wenshu.semantic_layer.model import Aggregate, Aggregation, Metric, Model
+from wenshu.semantic_layer.periods import (
+    MONTHS,
+    Compare,
+    DateRange,
+    Grain,
+    add_months,
+    bucket,
+    calendar_grain,
+    compared_period,
+)
+from wenshu.semantic_layer.query import Filter, Query, Share, both, filters_of
+from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.time_parts import TIME_PARTS, shifted
+
+MOST_METRICS, MOST_DIMENSIONS = 12, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """Hold the sources of one computation of the metrics; a query has the current one and those it is held against."""
+
+    name: Literal["current", "compared", "whole", "overall", "ranked"]
+    keys: tuple[str, ...]
+    sources: tuple[Source, ...]
+    period: DateRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedQuery:
+    """Hold a query bound to a model: all that the compiler and the receipt need."""
+
+    query: Query
+    model: Model
+    as_of: date
+    keys: tuple[tuple[str, Key], ...]
+    metrics: tuple[Metric, ...]
+    leaves: tuple[Leaf, ...]
+    variants: tuple[Variant, ...]
+    period: DateRange
+    compared: DateRange | None
+    caveats: tuple[Text, ...]
+
+    def variant(self, name: str) -> Variant | None:
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+    @property
+    def grain(self) -> Grain | None:
+        return self.query.grain
+
+    @property
+    def dimension_names(self) -> tuple[str, ...]:
+        return tuple(name for name, key in self.keys if not isinstance(key, Grain))
+
+
+def resolve(query: Query, model: Model, *, as_of: date, coverage: DateRange) -> ResolvedQuery:
+    """Bind `query` to `model`; `coverage` holds the dates the data cover.
+
+    Raises `QueryError` where a name is unknown, a join would double rows, or the period lies outside the data.
+    """
+    if len(query.metrics) > MOST_METRICS or len(query.dimensions) > MOST_DIMENSIONS and query.metrics:
+        raise QueryError(
+            "too_wide",
+            Text(
+                f"The query asks for {len(query.metrics)} metrics by {len(query.dimensions)} dimensions.",
+                f"查询涉及 {len(query.metrics)} 个指标、{len(query.dimensions)} 个维度。",
+            ),
+            Text(
+                f"Ask for at most {MOST_METRICS} metrics by {MOST_DIMENSIONS} dimensions.",
+                f"最多 {MOST_METRICS} 个指标、{MOST_DIMENSIONS} 个维度。",
+            ),
+        )
+    binder = Binder(model, as_of)
+    metrics = tuple(binder.metric(name) for name in query.metrics)
+    query = replace(query, dimensions=tuple(binder.canonical(name) for name in query.dimensions))
+    period, caveats = effective_period(query.period, DateRange(coverage.start, max(as_of, coverage.start)))
+    if not metrics:
+        return _resolve_list(query, binder, period, caveats)
+    leaves = tuple(dict.fromkeys(leaf for metric in metrics for leaf in binder.leaves(metric, None)))
+    compared, shift = _compared(query, period)
+    if compared and not compared.intersect(coverage):
+        raise QueryError(
+            "outside_data",
+            Text(
+                f"The period to compare with ({compared}) lies outside the data.",
+                f"对比期（{compared}）不在数据范围内。",
+            ),
+            Text(f"The data cover {coverage}.", f"数据覆盖 {coverage}。"),
+        )
+    if compared and compared.start < coverage.start:
+        caveats = (
+            *caveats,
+            Text(
+                f"The data begin on {coverage.start}: the compared period is covered in part only.",
+                f"数据从 {coverage.start} 开始，对比期只有部分数据。",
+            ),
+        )
+    _check_share(query, metrics, binder)
+    _check_conditions(query)
+    _check_others(query, leaves, metrics)
+    variants = tuple(_variants(query, binder, leaves, period, compared, shift))
+    keys = ((str(query.grain), query.grain),) if query.grain else ()
+    doubled = any(join.doubles for variant in variants for source in variant.sources for join in source.joins)
+    if doubled and query.dimensions:
+        caveats = (
+            *caveats,
+            Text(
+                "A row may belong to several groups, so the groups add up to more than the total.",
+                "同一对象可能同时属于多个分组，各组之和会大于总计。",
+            ),
+        )
+    return ResolvedQuery(
+        query=query, model=model, as_of=as_of, metrics=metrics, leaves=leaves, variants=variants,
+        keys=keys + tuple((name, binder.key(name, leaves)) for name in query.dimensions),
+        period=period, compared=compared, caveats=(*caveats, *binder.caveats),
+    )  # fmt: skip
+
+
+def effective_period(asked: DateRange | None, coverage: DateRange) -> tuple[DateRange, tuple[Text, ...]]:
+    """Return the part of the asked period that the data cover, with a caveat where that is not all of it.
+
+    Raises `QueryError` with code `outside_data` where it is nothing.
+    """
+    if asked is None:
+        return coverage, (
+            Text(f"No period was named: all data, {coverage}.", f"未指定时间，按全部数据（{coverage}）计算。"),
+        )
+    period = asked.intersect(coverage)
+    if period is None:
+        raise QueryError(
+            "outside_data",
+            Text(f"There are no data for {asked}.", f"{asked} 没有数据。"),
+            Text(f"The data cover {coverage}; ask for a period within.", f"数据覆盖 {coverage}，请选择其中的时间段。"),
+        )
+    if period != asked:
+        return period, (
+            Text(f"Of {asked}, only {period} is covered by the data.", f"{asked} 中只有 {period} 有数据。"),
+        )
+    return period, ()
+
+
+# the variants of a query ----------------------------------------------------------------------------------------------
+
+
+def _compared(
+    query: Query, period: DateRange
+) -> tuple[DateRange | None, Callable[[exp.Expression], exp.Expression] | None]:
+    """Return the compared period and, for a series, how its times move to the current buckets."""
+    match query.compare:
+        case None:
+            return None, None
+        case DateRange():
+            if query.grain:
+                days = (period.start - query.compare.start).days
+                return query.compare, lambda time: shifted(time, days=days)
+            return query.compare, None
+        case Compare():
+            pass
+        case _:
+            assert_never(query.compare)
+    if query.grain is None:
+        asked = query.period or period
+        whole = compared_period(asked, query.compare, query.to_date)
+        if asked != period and calendar_grain(asked):  # a period that is not over yet is held against the same days
+            whole = compared_period(period, query.compare, query.to_date or calendar_grain(asked))
+        return whole, None
+    months = 12 if query.compare is Compare.YEAR else MONTHS.get(query.grain, 0)
+    if months:
+        back = compared_period(period, Compare.YEAR) if months == 12 else _months_back(period, months)
+        return back, lambda time: shifted(time, months=months)
+    days = 7 if query.grain is Grain.WEEK else 1
+    return DateRange(period.start - timedelta(days=days), period.end - timedelta(days=days)), lambda time: shifted(
+        time, days=days
+    )
+
+
+def _months_back(period: DateRange, months: int) -> DateRange:
+    end = add_months(period.end, -months)
+    if period.end == bucket(period.end, Grain.MONTH).end:
+        end = bucket(end, Grain.MONTH).end
+    return DateRange(add_months(period.start, -months), end)
+
+
+def _variants(
+    query: Query, binder: Binder, leaves: tuple[Leaf, ...], period: DateRange, compared: DateRange | None,
+    shift: Callable[[exp.Expression], exp.Expression] | None,
+) -> Iterable[Variant]:  # fmt: skip
+    dimensions, grain = query.dimensions, query.grain
+    part = query.share.where if query.share else None
+
+    def variant(
+        name: Literal["current", "compared", "whole", "overall", "ranked"], dimensions: tuple[str, ...], grain: Grain | None,
+        period: DateRange, filters: Filter | None, moved: bool = False,
+    ) -> Variant:  # fmt: skip
+        groups: dict[tuple[str, str], list[Leaf]] = {}
+        for leaf in leaves:
+            doubles = _doubling_key(binder, leaf, dimensions, both(filters, leaf.filters))
+            groups.setdefault((leaf.aggregate.dataset, f"{leaf.aggregate.time}{doubles}"), []).append(leaf)
+        sources = tuple(
+            binder.source(tuple(group), dimensions, grain, period, filters, shift if moved else None)
+            for group in groups.values()
+        )
+        keys = ((str(grain),) if grain else ()) + dimensions
+        return Variant(name=name, keys=keys, sources=sources, period=period)
+
+    yield variant("current", dimensions, grain, period, both(query.filters, part))
+    if compared:
+        yield variant("compared", dimensions, grain, compared, both(query.filters, part), moved=True)
+    if part is not None:
+        yield variant("whole", dimensions, grain, period, query.filters)
+    needs_total = any(condition.value == "total" for condition in query.conditions)
+    if query.share and part is None and not all(leaf.aggregate.additive for leaf in leaves):
+        needs_total = True
+    if needs_total:
+        yield variant("overall", (), grain if query.share and dimensions else None, period, query.filters)
+    if grain and dimensions and query.limit:
+        yield variant("ranked", dimensions, None, period, both(query.filters, part))
+
+
+def _doubling_key(binder: Binder, leaf: Leaf, dimensions: tuple[str, ...], filters: Filter | None) -> str:
+    """Return what sets apart aggregates of one dataset that must not share a SELECT: the joins that double rows."""
+    names = [
+        name for name in (*dimensions, *(where.dimension for where in filters_of(filters))) if name not in TIME_PARTS
+    ]
+    doubled = {
+        join.dataset.name for name in names for join in binder.dimension(name, leaf.aggregate)[1] if join.doubles
+    }
+    return ",".join(sorted(doubled))
+
+
+# what a query may not combine ------------------------------------------------------------------------------------------
+
+
+def _check_share(query: Query, metrics: tuple[Metric, ...], binder: Binder) -> None:
+    if query.share is None:
+        return
+    for metric in metrics:
+        counts = isinstance(metric, Aggregate) and (metric.additive or metric.aggregation is Aggregation.COUNT_DISTINCT)
+        if not counts:
+            raise QueryError(
+                "no_share",
+                Text(
+                    f"{metric.label.en} is not an amount or a count, so it has no share.",
+                    f"{metric.label.zh}不是数量或金额，不能计算占比。",
+                ),
+                Text("Ask for the share of a count or an amount.", "请查询数量或金额类指标的占比。"),
+            )
+    if query.share == Share() and not query.dimensions and not query.grain:
+        raise QueryError(
+            "no_share",
+            Text(
+                "A share needs groups to share among, or a part to compare with the whole.",
+                "计算占比需要分组，或指定某一部分。",
+            ),
+            Text("Add a dimension, or name the part.", "请加上分组维度，或说明是哪一部分。"),
+        )
+
+
+def _check_conditions(query: Query) -> None:
+    for condition in query.conditions:
+        _check_column(query, condition.metric)
+    for order in query.order:
+        _check_column(query, order.by)
+
+
+def _check_column(query: Query, name: str) -> None:
+    columns = result_columns(query)
+    if name not in columns:
+        hint = did_you_mean(name, columns)
+        raise QueryError(
+            "unknown_column",
+            Text(f"The result has no column “{name}”.", f"结果中没有“{name}”这一列。"),
+            hint if hint.en else Text(f"Its columns are {', '.join(columns)}.", f"可用的列：{'、'.join(columns)}。"),
+        )
+
+
+def result_columns(query: Query) -> tuple[str, ...]:
+    """Return the names of a query's result columns, in order."""
+    out = [str(query.grain)] if query.grain else []
+    out.extend(query.dimensions)
+    for metric in query.metrics:
+        out.append(metric)
+        if query.compare is not None:
+            out.extend((f"{metric}_previous", f"{metric}_change"))
+        if query.share is not None:
+            out.append(f"{metric}_share")
+    return tuple(out)
+
+
+def _check_others(query: Query, leaves: tuple[Leaf, ...], metrics: tuple[Metric, ...]) -> None:
+    if not query.others:
+        return
+    foldable = all(isinstance(metric, Aggregate) and metric.additive for metric in metrics)
+    if not foldable or query.grain or query.limit is None or query.compare is not None:
+        raise QueryError(
+            "no_others",
+            Text(
+                "The rest can be folded into “others” only for counts and sums of a top list.",
+                "只有数量和金额类指标的前 N 名才能把其余合并为“其他”。",
+            ),
+            Text(
+                "Leave out “others”, or ask for such a metric with a limit.",
+                "请去掉“其他”，或改用此类指标并限定前 N 名。",
+            ),
+        )
+
+
+def _resolve_list(query: Query, binder: Binder, period: DateRange, caveats: tuple[Text, ...]) -> ResolvedQuery:
+    """Bind a list of entities: the rows of the first dimension's dataset with the attributes chosen."""
+    unfit = (query.grain, query.compare, query.share, *query.conditions)
+    if any(item is not None for item in unfit) or any(name in TIME_PARTS for name in query.dimensions):
+        raise QueryError(
+            "invalid_list",
+            Text(
+                "A list of entities has no metric to group, compare or share.",
+                "明细列表没有可分组、对比或计算占比的指标。",
+            ),
+            Text("Add a metric, or ask for attributes only.", "请加上指标，或只列出属性。"),
+        )
+    for order in query.order:
+        _check_column(query, order.by)
+    dated = query.period is not None
+    source = binder.listing(query.dimensions, period if dated else None, query.filters)
+    variant = Variant(name="current", keys=query.dimensions, sources=(source,), period=period)
+    keys = tuple((name, binder.candidates(name)[0]) for name in query.dimensions)
+    return ResolvedQuery(
+        query=query, model=binder.model, as_of=binder.as_of, metrics=(), leaves=(), keys=keys, variants=(variant,),
+        period=period, compared=None, caveats=(*(caveats if dated else ()), *binder.caveats),
+    )  # fmt: skip

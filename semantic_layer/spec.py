@@ -1,0 +1,167 @@
+"""Owns the shape of a model file as pydantic checks it, and the JSON Schema made from it. Knows nothing of its meaning."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+LANGUAGES = ("en", "zh")
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"en": value, "zh": value}
+    if isinstance(value, dict) and len(value) == 1 and set(value) <= set(LANGUAGES):
+        return dict.fromkeys(LANGUAGES, next(iter(value.values())))
+    return value
+
+
+def _words(value: Any) -> Any:
+    if isinstance(value, list):
+        return {"en": [word for word in value if str(word).isascii()], "zh": [word for word in value if not str(word).isascii()]}
+    return value
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class TextSpec(Spec):
+    en: str
+    zh: str
+
+
+class SynonymsSpec(Spec):
+    en: list[str] = []
+    zh: list[str] = []
+
+
+LabelSpec = Annotated[TextSpec, BeforeValidator(_text, json_schema_input_type=str | dict[Literal["en", "zh"], str])]
+WordsSpec = Annotated[
+    SynonymsSpec, BeforeValidator(_words, json_schema_input_type=list[str] | dict[Literal["en", "zh"], list[str]])
+]
+Names = Annotated[list[str], BeforeValidator(_one_or_more, json_schema_input_type=str | list[str])]
+
+
+class ValueSpec(Spec):
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+
+
+class BandsSpec(Spec):
+    """Cut a number into bands: `from_` holds the ascending lower bounds of all bands but the lowest."""
+
+    of: str
+    from_: list[float] = Field(alias="from", min_length=1)
+    unit: LabelSpec = TextSpec(en="", zh="")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "BandsSpec":
+        if sorted(set(self.from_)) != self.from_:
+            raise ValueError("the lower bounds must ascend")
+        return self
+
+
+class DimensionSpec(Spec):
+    expr: str | None = None
+    type: Literal["string", "number", "date", "time", "boolean"] = "string"
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    description: LabelSpec | None = None
+    values: dict[str | int | bool, ValueSpec | None] = {}
+    ordered: bool = False
+    pii: bool = False
+    index: bool | None = None
+    unit: str | None = None
+    bands: BandsSpec | None = None
+
+
+class DatasetSpec(Spec):
+    source: str
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    primary_key: Names = []
+    entity: str | None = None
+    time: str | None = None
+    dimensions: dict[str, DimensionSpec | None] = {}
+
+
+class RelationshipSpec(Spec):
+    """Join the many side (`from`) to the one side (`to`); `on` maps columns of the first to columns of the second."""
+
+    from_: str = Field(alias="from")
+    to: str
+    on: str | dict[str, str]
+
+
+class MetricSpec(Spec):
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    at_grain: dict[Literal["day", "week", "month"], WordsSpec] = {}
+    unit: str | None = None
+    description: LabelSpec | None = None
+    filters: Any = None
+
+
+class CountSpec(MetricSpec):
+    type: Literal["count"]
+    dataset: str
+    where: str | None = None
+    time: str | None = None
+
+
+class AggregateSpec(MetricSpec):
+    type: Literal["count_distinct", "sum", "average", "min", "max", "median"]
+    dataset: str
+    expr: str
+    where: str | None = None
+    time: str | None = None
+
+
+class RatioSpec(MetricSpec):
+    type: Literal["ratio"]
+    numerator: str
+    denominator: str
+
+
+class DerivedSpec(MetricSpec):
+    type: Literal["derived"]
+    expr: str
+
+
+class CumulativeSpec(MetricSpec):
+    type: Literal["cumulative"]
+    metric: str
+
+
+AnyMetricSpec = Annotated[CountSpec | AggregateSpec | RatioSpec | DerivedSpec | CumulativeSpec, Field(discriminator="type")]
+
+
+class AbsentSpec(Spec):
+    """Name a subject that people ask for and the data do not hold, so that it is refused by name."""
+
+    label: LabelSpec
+    synonyms: WordsSpec = SynonymsSpec()
+
+
+class ModelSpec(Spec):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    label: LabelSpec | None = None
+    timezone: str = "UTC"
+    as_of: str = Field(default="latest", pattern=r"^(latest|today|\d{4}-\d{2}-\d{2})$")
+    currency: str | None = None
+    datasets: dict[str, DatasetSpec] = Field(min_length=1)
+    relationships: list[RelationshipSpec] = []
+    metrics: dict[str, AnyMetricSpec] = {}
+    headline: list[str] = []
+    examples: list[LabelSpec] = []
+    absent: list[AbsentSpec] = []
+
+
+def model_json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a model file, for editors that complete and check YAML."""
+    schema = ModelSpec.model_json_schema(mode="validation", by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Wenshu model"} | schema
