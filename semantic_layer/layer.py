@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from sqlglot import exp
@@ -16,6 +17,15 @@ from wenshu.semantic_layer.guard import GuardedStatement, guard
 from wenshu.semantic_layer.metric_sql import is_rate
 from wenshu.semantic_layer.model import Aggregate, Dimension, Metric, Model
 from wenshu.semantic_layer.periods import DateRange, Grain, buckets
+from wenshu.semantic_layer.profile import (
+    MOST_VALUES,
+    DataProfile,
+    coverage_query,
+    profile_path,
+    read_profile,
+    values_query,
+    write_profile,
+)
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.resolver import ResolvedQuery, resolve
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
@@ -45,13 +55,15 @@ class CompiledQuery:
 class SemanticLayer:
     """Answer semantic queries over one model and one engine.
 
-    `clock` gives the current date, for a model whose `as_of` is `today`.
+    `clock` gives the current date, for a model whose `as_of` is `today`; `folder` keeps what is known of the data
+    between runs, None keeps nothing.
     """
 
-    def __init__(self, model: Model, engine: Engine, *, clock: Callable[[], date]) -> None:
+    def __init__(self, model: Model, engine: Engine, *, clock: Callable[[], date], folder: Path | None = None) -> None:
         self.model = model
         self.engine = engine
         self._clock = clock
+        self._folder = folder
 
     @cached_property
     def tables(self) -> Mapping[str, Mapping[str, str]]:
@@ -81,39 +93,35 @@ class SemanticLayer:
         return {name: schema[name] for name in sorted(wanted)}
 
     @cached_property
+    def profile(self) -> DataProfile:
+        """Return the dates the data cover and the values people name, from the folder where they are kept or the data."""
+        path = profile_path(self._folder, self.model, self.engine.data_version()) if self._folder else None
+        kept = read_profile(path) if path else None
+        if kept is not None:
+            return kept
+        profile = self._compute_profile()
+        if path:
+            write_profile(path, profile)
+        return profile
+
+    def _compute_profile(self) -> DataProfile:
+        coverage: dict[str, DateRange] = {}
+        if (days := coverage_query(self.model)) is not None:
+            for name, first, last in self.engine.run(self._guarded(days), max_rows=len(self.model.datasets)).rows:
+                if isinstance(first, date) and isinstance(last, date):
+                    coverage[str(name)] = DateRange(first, last)
+        values: dict[str, list[str]] = {}
+        if (listed := values_query(self.model)) is not None:
+            most = (MOST_VALUES + 1) * len(self.model.dimensions)
+            for name, value in self.engine.run(self._guarded(listed), max_rows=most).rows:
+                values.setdefault(str(name), []).append(str(value))
+        bounded = {name: tuple(sorted(found)) for name, found in values.items() if len(found) <= MOST_VALUES}
+        return DataProfile(coverage=coverage, values=bounded)
+
+    @property
     def coverage(self) -> DateRange:
         """Return the first and the last day of the data, over all datasets that have a time."""
-        selects = []
-        for dataset in self.model.datasets:
-            if dataset.time is not None and not any(
-                column.table not in ("", dataset.name) for column in dataset.time.find_all(exp.Column)
-            ):
-                time = exp.cast(dataset.time.copy(), "DATE")
-                source = (
-                    exp.to_table(dataset.source)
-                    if isinstance(dataset.source, str)
-                    else dataset.source.subquery("source")
-                )
-                selects.append(
-                    exp.select(
-                        exp.alias_(exp.Min(this=time), "first_day"), exp.alias_(exp.Max(this=time.copy()), "last_day")
-                    ).from_(source)
-                )
-        if not selects:
-            day = self._clock()
-            return DateRange(date(1970, 1, 1), day)
-        tree: exp.Query = selects[0]
-        for select in selects[1:]:
-            tree = exp.union(tree, select, distinct=False)
-        rows = self.engine.run(self._guarded(tree), max_rows=len(selects)).rows
-        days = [day for row in rows for day in row if isinstance(day, date)]
-        if not days:
-            raise EngineError(
-                "no_data",
-                Text("The database holds no dated rows.", "数据库中没有带日期的数据。"),
-                Text("Load data first.", "请先导入数据。"),
-            )
-        return DateRange(min(days), max(days))
+        return self.profile.whole
 
     def as_of(self, today: date | None = None) -> date:
         """Return the last complete day the model may speak of; `today` takes its place."""
@@ -152,8 +160,7 @@ class SemanticLayer:
     def run(self, compiled: CompiledQuery, *, max_rows: int = MAX_ROWS) -> ResultTable:
         """Run a compiled query and return its table."""
         raw = self.engine.run(compiled.statement, max_rows=max_rows)
-        cells = tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
-        rows = _hours_as_text(cells, compiled.resolved)
+        rows = tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
         return ResultTable(
             columns=compiled.columns, rows=rows, incomplete=_incomplete(compiled.resolved),
             truncated=raw.truncated, elapsed=raw.elapsed,
@@ -202,10 +209,6 @@ def plain_cell(cell: Any) -> Cell:
             return cell
         case _:
             return str(cell)
-
-
-def _hours_as_text(rows: tuple[tuple[Cell, ...], ...], resolved: ResolvedQuery) -> tuple[tuple[Cell, ...], ...]:
-    return rows
 
 
 def _incomplete(resolved: ResolvedQuery) -> tuple[date, ...]:

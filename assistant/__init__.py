@@ -1,0 +1,1 @@
+"""How words become a plan and a plan an answer."""

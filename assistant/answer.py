@@ -1,0 +1,139 @@
+"""Owns the Answer, the one neutral form in which every door receives what was found, and its JSON contract."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from wenshu.semantic_layer.query import Query, query_to_json
+from wenshu.semantic_layer.table import Cell, Column, ResultTable
+from wenshu.semantic_layer.text import Language
+from wenshu.tools.chart import Chart
+
+Status = Literal["answered", "clarify", "refused", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """Say what one metric, dimension or segment means, in the answer's language."""
+
+    name: str
+    label: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """Hold the dates an answer speaks of, both included, and how they are called."""
+
+    start: date
+    end: date
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Show how a number came about, in the answer's language; `elapsed_ms` is the whole question's time."""
+
+    definitions: tuple[Definition, ...] = ()
+    period: Period | None = None
+    compared_period: Period | None = None
+    filters: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    planner: str = "rules"
+    elapsed_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Say why there is no answer: a stable code, what happened and the next step."""
+
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Hold everything a door shows: text, table, chart, receipt, options, problem and follow-ups.
+
+    `text` is Markdown without links or images: the answer's sentence first, one paragraph or list item a finding.
+    """
+
+    id: str
+    status: Status
+    language: Language
+    text: str = ""
+    query: Query | None = None
+    table: ResultTable | None = None
+    sql: str | None = None
+    chart: Chart | None = None
+    receipt: Receipt | None = None
+    options: tuple[str, ...] = ()
+    problem: Problem | None = None
+    follow_ups: tuple[str, ...] = ()
+
+
+def table_to_json(table: ResultTable | None, language: Language) -> dict[str, Any]:
+    """Return a table's columns and rows as JSON values."""
+    return {
+        "columns": [_column_to_json(column, language) for column in table.columns] if table else [],
+        "rows": [[_cell_to_json(cell) for cell in row] for row in table.rows] if table else [],
+        "truncated": table.truncated if table else False,
+    }
+
+
+def answer_to_json(answer: Answer, *, chart_path: Path | None = None) -> dict[str, Any]:
+    """Return the answer as the JSON object that other programs read."""
+    return {
+        "id": answer.id,
+        "status": answer.status,
+        "language": answer.language,
+        "text": answer.text,
+        "query": answer.query and query_to_json(answer.query),
+        **table_to_json(answer.table, answer.language),
+        "sql": answer.sql,
+        "chart": answer.chart
+        and {
+            "kind": answer.chart.kind,
+            "path": str(chart_path) if chart_path else None,
+            "title": answer.chart.title,
+            "alt_text": answer.chart.alt_text,
+            "reason": answer.chart.reason,
+        },
+        "receipt": answer.receipt and _receipt_to_json(answer.receipt),
+        "options": list(answer.options),
+        "problem": answer.problem
+        and {"code": answer.problem.code, "message": answer.problem.message, "hint": answer.problem.hint},
+        "follow_ups": list(answer.follow_ups),
+    }
+
+
+def _column_to_json(column: Column, language: Language) -> dict[str, Any]:
+    # The contract's roles have no "share": a share is one more metric column.
+    role = "metric" if column.role == "share" else column.role
+    return {"name": column.name, "role": role, "label": column.label.in_(language), "unit": column.unit}
+
+
+def _cell_to_json(cell: Cell) -> Any:
+    return cell.isoformat() if isinstance(cell, date) else cell
+
+
+def _receipt_to_json(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "definitions": [{"name": d.name, "label": d.label, "definition": d.definition} for d in receipt.definitions],
+        "period": receipt.period and _period_to_json(receipt.period),
+        "compared_period": receipt.compared_period and _period_to_json(receipt.compared_period),
+        "filters": list(receipt.filters),
+        "sources": list(receipt.sources),
+        "caveats": list(receipt.caveats),
+        "assumptions": list(receipt.assumptions),
+        "planner": receipt.planner,
+        "elapsed_ms": round(receipt.elapsed_ms, 1),
+    }
+
+
+def _period_to_json(period: Period) -> dict[str, str]:
+    return {"start": period.start.isoformat(), "end": period.end.isoformat(), "label": period.label}

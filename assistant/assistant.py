@@ -1,0 +1,210 @@
+"""Owns the way of a question, from its words to its answer. Knows nothing of who asks or where it is shown."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import count
+from threading import Lock
+from time import perf_counter
+
+from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt
+from wenshu.assistant.planner import Clarification, Plan, Planner, Refusal, Statement
+from wenshu.assistant.question import Question, language_of
+from wenshu.semantic_layer.compiler import OTHERS
+from wenshu.semantic_layer.describe import definition
+from wenshu.semantic_layer.errors import WenshuError
+from wenshu.semantic_layer.layer import SemanticLayer
+from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.query import Query
+from wenshu.semantic_layer.text import Language, Text
+from wenshu.tools.chart import choose_chart
+from wenshu.tools.explain import explain
+from wenshu.tools.query import QueryResult, run_query
+
+MOST_CONVERSATIONS = 1_000  # remembered at once; the longest unused is forgotten first
+UNDERSTANDING = Text("Understanding the question", "理解问题")
+QUERYING = Text("Querying the data", "查询数据")
+EXPLAINING = Text("Explaining the result", "解读结果")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Name a stage that has begun, for people who watch."""
+
+    key: str
+    text: Text
+
+
+class Assistant:
+    """Answer questions over one semantic layer; safe to use from several threads."""
+
+    def __init__(self, layer: SemanticLayer, planner: Planner) -> None:
+        self.layer = layer
+        self.planner = planner
+        self._previous: OrderedDict[str, Query] = OrderedDict()
+        self._lock = Lock()
+        self._ids = count(1)
+
+    @property
+    def model(self) -> Model:
+        return self.layer.model
+
+    def examples(self, language: Language) -> tuple[str, ...]:
+        """Return questions that show what can be asked."""
+        return self.planner.examples(language)
+
+    def ask(self, question: Question) -> Answer:
+        """Answer a question; every failure that a person can act on is an answer too."""
+        *_, answer = self.stream(question)
+        if not isinstance(answer, Answer):
+            raise AssertionError("the stream ends with the answer")
+        return answer
+
+    def stream(self, question: Question) -> Iterator[Step | Answer]:
+        """Yield the stages as they begin, then the answer."""
+        started = perf_counter()
+        language = question.language if question.language != "auto" else language_of(question.text)
+        blank = Answer(id=str(next(self._ids)), status="answered", language=language)
+        try:
+            yield Step("understand", UNDERSTANDING)
+            outcome = self.planner.plan(question, language, self._recall(question))
+            match outcome:
+                case Clarification():
+                    yield self._clarify(blank, outcome)
+                case Refusal():
+                    yield self._refuse(blank, outcome)
+                case Statement():
+                    yield self._state(blank, outcome)
+                case Plan():
+                    yield Step("query", QUERYING)
+                    result = run_query(self.layer, outcome.query, today=question.today)
+                    yield Step("explain", EXPLAINING)
+                    answer = self._answer(blank, outcome, result, started)
+                    self._remember(question, outcome.query)
+                    yield answer
+        except WenshuError as error:
+            yield failed(blank, error)
+
+    # conversation
+
+    def _recall(self, question: Question) -> Query | None:
+        with self._lock:
+            return self._previous.get(question.conversation) if question.conversation else None
+
+    def _remember(self, question: Question, query: Query) -> None:
+        if question.conversation:
+            with self._lock:
+                self._previous[question.conversation] = query
+                self._previous.move_to_end(question.conversation)
+                while len(self._previous) > MOST_CONVERSATIONS:
+                    self._previous.popitem(last=False)
+
+    # the four outcomes
+
+    def _clarify(self, blank: Answer, outcome: Clarification) -> Answer:
+        text = outcome.prompt.in_(blank.language)
+        return replace(
+            blank, status="clarify", text=text, options=outcome.options, problem=Problem(code=outcome.code, message=text, hint="")
+        )  # fmt: skip
+
+    def _refuse(self, blank: Answer, outcome: Refusal) -> Answer:
+        message, hint = outcome.message.in_(blank.language), outcome.hint.in_(blank.language)
+        return replace(
+            blank,
+            status="refused",
+            text=f"{message}\n\n{hint}".strip(),
+            problem=Problem(code=outcome.code, message=message, hint=hint),
+        )
+
+    def _state(self, blank: Answer, outcome: Statement) -> Answer:
+        metrics = [self.model.metric_by_name[name] for name in outcome.metrics]
+        told = [(m.name, m.label.in_(blank.language), definition(m, self.model).in_(blank.language)) for m in metrics]
+        colon = "：" if blank.language == "zh" else ": "
+        text = "\n\n".join(f"**{label}**{colon}{meaning}" for _, label, meaning in told)
+        definitions = tuple(Definition(name=name, label=label, definition=meaning) for name, label, meaning in told)
+        return replace(blank, text=text, receipt=Receipt(definitions=definitions, planner=self.planner.name))
+
+    def _answer(self, blank: Answer, plan: Plan, result: QueryResult, started: float) -> Answer:
+        answer = _with_result(blank, result, plan, started, self.planner.name)
+        receipt = answer.receipt
+        assert receipt is not None
+        explanation = explain(
+            result.table,
+            period=receipt.period.label if receipt.period else "",
+            compared_period=receipt.compared_period.label if receipt.compared_period else None,
+            filters=receipt.filters,
+            superlative=plan.superlative,
+            language=blank.language,
+            complete=result.complete,
+            ranked_by=result.query.order[0].by if result.query.order else None,
+            others=OTHERS if result.query.others else None,
+        )
+        return replace(
+            answer, text=explanation.markdown(), follow_ups=self.planner.follow_ups(result.query, blank.language)
+        )
+
+
+def answer_query(layer: SemanticLayer, query: Query, *, today: date | None = None, language: Language = "en") -> Answer:
+    """Answer a semantic query that another program wrote: table, chart and receipt, without prose."""
+    started = perf_counter()
+    result = run_query(layer, query, today=today)
+    return _with_result(
+        Answer(id="1", status="answered", language=language), result, Plan(query=query), started, "query"
+    )
+
+
+def failed(blank: Answer, error: WenshuError) -> Answer:
+    """Return the answer that says why there is none."""
+    message, hint = error.message.in_(blank.language), error.hint.in_(blank.language)
+    status = "refused" if error.status == "refused" else "error"
+    return replace(
+        blank,
+        status=status,
+        text=f"{message}\n\n{hint}".strip(),
+        problem=Problem(code=error.code, message=message, hint=hint),
+    )
+
+
+def _with_result(blank: Answer, result: QueryResult, plan: Plan, started: float, planner: str) -> Answer:
+    """Return an answer with a result's table, chart and receipt; the words are still to come."""
+    language = blank.language
+    period = _period(result.period, plan.period_label, language)
+    filters = tuple(text.in_(language) for text in result.filters)
+    dated = bool(result.query.metrics or result.query.period)
+    receipt = Receipt(
+        definitions=tuple(
+            Definition(name=n, label=label.in_(language), definition=d.in_(language))
+            for n, label, d in result.definitions
+        ),
+        period=period if dated else None,
+        compared_period=_period(result.compared, None, language) if result.compared else None,
+        filters=filters,
+        sources=result.sources,
+        caveats=tuple(text.in_(language) for text in result.caveats),
+        assumptions=tuple(text.in_(language) for text in plan.assumptions),
+        planner=planner,
+        elapsed_ms=(perf_counter() - started) * 1000,
+    )
+    subtitle = ("；" if language == "zh" else "; ").join(
+        (f"{period.start} – {period.end}", *filters) if dated else filters
+    )
+    chart = choose_chart(result.table, title=_title(result, language), subtitle=subtitle, language=language)
+    return replace(blank, query=result.query, table=result.table, sql=result.sql, chart=chart, receipt=receipt)
+
+
+def _title(result: QueryResult, language: Language) -> str:
+    """Return a chart's title: the metrics and what they are split by."""
+    metrics = [column.label.in_(language) for column in result.table.with_role("metric")]
+    keys = [column.label.in_(language) for column in result.table.with_role("time", "dimension")]
+    if language == "zh":
+        return f"{'、'.join(keys)}{'的' if metrics and keys else ''}{'、'.join(metrics)}"
+    return f"{', '.join(metrics)}{' by ' if metrics and keys else ''}{', '.join(keys)}"
+
+
+def _period(period: DateRange, label: str | None, language: Language) -> Period:
+    """Return a period as the receipt shows it: as the asker called it, with its dates."""
+    dates = str(period)
+    shown = dates if not label else f"{label}（{dates}）" if language == "zh" else f"{label} ({dates})"
+    return Period(start=period.start, end=period.end, label=shown)

@@ -1,0 +1,263 @@
+"""Owns linking: finding in a question every word of the model, the data and the grammar, with the span that proves it.
+
+A question becomes tokens (a word, a number, a Chinese character), a vocabulary is a trie of token sequences, and of all
+overlapping matches the cover with the longest words wins. What no match covers and is not filler is reported.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import yaml
+
+from wenshu.assistant.question import normalise
+from wenshu.assistant.timephrases import TimePhrase, find_time_phrases
+from wenshu.semantic_layer.model import Model, Synonyms
+from wenshu.semantic_layer.periods import Grain
+from wenshu.semantic_layer.text import Language, Text
+
+Kind = Literal["metric", "dimension", "value", "dataset", "absent", "word", "time", "number"]
+TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[a-z_]+\d*(?:'[a-z]+)*|>=|<=|[%><=~&、–-]|[^\s\W]")
+CHINESE_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两": 2, "十": 10}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Hold one token of a normalised text and the key it is matched by."""
+
+    start: int
+    end: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Name what a phrase stands for: a metric (at a grain, perhaps), dimension, value of a dimension, dataset or word class."""
+
+    kind: Kind
+    name: str
+    value: Any = None
+    grain: Grain | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """Hold one stretch of the question and what it may stand for; `text` is as the asker wrote it."""
+
+    start: int
+    end: int
+    text: str
+    targets: tuple[Target, ...] = ()
+    time: TimePhrase | None = None
+    number: float | None = None
+
+    def of(self, kind: Kind) -> tuple[Target, ...]:
+        return tuple(target for target in self.targets if target.kind == kind)
+
+    def is_word(self, *classes: str) -> bool:
+        return any(target.kind == "word" and target.name in classes for target in self.targets)
+
+    @property
+    def is_filler(self) -> bool:
+        """Say whether the mention carries no content: filler that is no other word of the grammar either."""
+        return bool(self.targets) and all(target.kind == "word" and target.name == "filler" for target in self.targets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedQuestion:
+    """Hold the mentions of a question in order, and the words that nothing covers."""
+
+    text: str
+    mentions: tuple[Mention, ...]
+    unknown: tuple[str, ...]
+
+
+def tokenise(text: str) -> tuple[Token, ...]:
+    """Cut a normalised text into tokens.
+
+    >>> [token.key for token in tokenise("top 5 cities的gmv")]
+    ['top', '5', 'city', '的', 'gmv']
+    """
+    return tuple(Token(match.start(), match.end(), _key(match.group())) for match in TOKEN.finditer(text))
+
+
+@cache
+def _key(word: str) -> str:
+    """Return what a token is matched by: English words without possessive and plural endings."""
+    word = word.removesuffix("'s")
+    if len(word) > 3 and word.isascii() and word[0].isalpha():
+        if word.endswith("ies"):
+            return word[:-3] + "y"
+        if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+            return word[:-1]
+    return word
+
+
+@dataclass(slots=True)
+class _Node:
+    following: dict[str, "_Node"] = field(default_factory=dict)
+    targets: list[Target] = field(default_factory=list)
+
+
+class Vocabulary:
+    """Hold every phrase of a model, its data and the lexicons, for one matching pass over a question."""
+
+    def __init__(self, model: Model, values: Iterable[tuple[str, str]] = ()) -> None:
+        """`values` are (qualified dimension, value) pairs found in the data."""
+        self._root = _Node()
+        for phrase, target in (*_lexicon_phrases(), *_model_phrases(model)):
+            self._add(phrase, target)
+        for dimension, value in values:
+            self._add(value, Target("value", dimension, value))
+
+    def _add(self, phrase: str, target: Target) -> None:
+        node = self._root
+        for token in tokenise(normalise(phrase)):
+            node = node.following.setdefault(token.key, _Node())
+        if node is not self._root and target not in node.targets:
+            node.targets.append(target)
+
+    def matches(self, tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, tuple[Target, ...]]]:
+        """Yield (first token, one past the last, targets) of every phrase that occurs."""
+        for start in range(len(tokens)):
+            node = self._root
+            for end in range(start, len(tokens)):
+                found = node.following.get(tokens[end].key)
+                if found is None:
+                    break
+                node = found
+                if node.targets:
+                    yield start, end + 1, tuple(node.targets)
+
+
+def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
+    def words(name: str, label: Text, synonyms: Synonyms) -> Iterator[str]:
+        yield from dict.fromkeys((label.en, label.zh, name.replace("_", " "), *synonyms))
+
+    for metric in model.metrics:
+        for phrase in words(metric.name, metric.label, metric.synonyms):
+            yield phrase, Target("metric", metric.name)
+        for grain, synonyms in metric.at_grain:
+            for phrase in synonyms:
+                yield phrase, Target("metric", metric.name, grain=grain)
+    for dataset in model.datasets:
+        for phrase in words(dataset.name, dataset.label, dataset.synonyms):
+            yield phrase, Target("dataset", dataset.name)
+        for dimension in dataset.dimensions:
+            for phrase in words(dimension.name, dimension.label, dimension.synonyms):
+                yield phrase, Target("dimension", dimension.name)
+            for value in dimension.values:
+                for phrase in words(str(value.value), value.label, value.synonyms):
+                    yield phrase, Target("value", dimension.qualified, value.value)
+    for i, (label, synonyms) in enumerate(model.absent):
+        for phrase in (label.en, label.zh, *synonyms):
+            yield phrase, Target("absent", str(i))
+
+
+@cache
+def _lexicon(language: Language) -> dict[str, list[str]]:
+    text = files("wenshu.assistant").joinpath(f"lexicon/{language}.yml").read_text("utf-8")
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
+def _lexicon_phrases() -> Iterator[tuple[str, Target]]:
+    for language in ("zh", "en"):
+        for word_class, phrases in _lexicon(language).items():
+            for phrase in phrases:
+                yield str(phrase), Target("word", word_class)
+
+
+def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) -> LinkedQuestion:
+    """Return the best cover of a question by phrases; `QueryError` where it names an impossible date."""
+    normal = normalise(text)
+    tokens = tokenise(normal)
+    candidates: list[tuple[int, int, Mention]] = []
+    times: list[tuple[int, int]] = []
+    for phrase in find_time_phrases(normal, as_of=as_of, language=language):
+        inside = [i for i, token in enumerate(tokens) if token.start < phrase.end and token.end > phrase.start]
+        if inside:
+            mention = Mention(start=phrase.start, end=phrase.end, text=text[phrase.start : phrase.end], time=phrase)
+            candidates.append((inside[0], inside[-1] + 1, mention))
+            times.append((inside[0], inside[-1] + 1))
+    for first, past, targets in vocabulary.matches(tokens):
+        if any(begin < first < end < past for begin, end in times):
+            continue  # 9月|活跃用户数 is a month and a metric, not 9 and 月活跃用户数
+        start, end = tokens[first].start, tokens[past - 1].end
+        candidates.append((first, past, Mention(start=start, end=end, text=text[start:end], targets=targets)))
+    for i, token in enumerate(tokens):
+        number = _number(token.key)
+        if number is not None:
+            candidates.append((i, i + 1, Mention(start=token.start, end=token.end, text=token.key, number=number)))
+    chosen = _best_cover(tokens, candidates)
+    covered = {i for first, past, _ in chosen for i in range(first, past)}
+    return LinkedQuestion(
+        text=text, mentions=tuple(mention for _, _, mention in chosen), unknown=tuple(_unknown(text, tokens, covered))
+    )
+
+
+def _number(word: str) -> float | None:
+    if word and word[0].isdigit():
+        plain = word.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", word) else word
+        try:
+            return float(plain)
+        except ValueError:
+            return None
+    return float(CHINESE_DIGITS[word]) if word in CHINESE_DIGITS else None
+
+
+def _best_cover(
+    tokens: tuple[Token, ...], candidates: list[tuple[int, int, Mention]]
+) -> list[tuple[int, int, Mention]]:
+    """Choose non-overlapping mentions with the largest sum of squared lengths; content wins over filler at a tie."""
+    ending: dict[int, list[tuple[int, int, Mention]]] = {}
+    for candidate in candidates:
+        ending.setdefault(candidate[1], []).append(candidate)
+    best: list[tuple[float, tuple[int, int, Mention] | None]] = [(0.0, None)]
+    for past in range(1, len(tokens) + 1):
+        choice: tuple[float, tuple[int, int, Mention] | None] = (best[past - 1][0], None)
+        for candidate in ending.get(past, ()):
+            score = best[candidate[0]][0] + _weight(candidate[2])
+            if score > choice[0]:
+                choice = (score, candidate)
+        best.append(choice)
+    chosen: list[tuple[int, int, Mention]] = []
+    past = len(tokens)
+    while past > 0:
+        candidate = best[past][1]
+        if candidate is None:
+            past -= 1
+        else:
+            chosen.append(candidate)
+            past = candidate[0]
+    return chosen[::-1]
+
+
+def _weight(mention: Mention) -> float:
+    length = sum(2 if ord(char) > 0x2E80 else 1 for char in mention.text if not char.isspace())
+    bonus = (
+        0.6 if mention.time else 0.4 if mention.targets and not mention.is_filler else 0.2 if mention.targets else 0.1
+    )
+    return length**2 + bonus
+
+
+def _unknown(text: str, tokens: tuple[Token, ...], covered: set[int]) -> Iterator[str]:
+    """Yield the stretches of word tokens that no mention covers, as the asker wrote them."""
+    run: list[Token] = []
+    for i, token in enumerate((*tokens, None)):
+        is_word = (
+            token is not None and i not in covered and (token.key.isalnum() or "'" in token.key or "_" in token.key)
+        )
+        if is_word and token is not None and (not run or _adjacent(text, run[-1], token)):
+            run.append(token)
+            continue
+        if run:
+            yield text[run[0].start : run[-1].end]
+        run = [token] if is_word and token is not None else []
+
+
+def _adjacent(text: str, left: Token, right: Token) -> bool:
+    return not text[left.end : right.start].strip()

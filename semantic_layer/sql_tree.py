@@ -1,0 +1,45 @@
+"""Owns putting SELECT trees together from parts. Knows nothing of models.
+
+sqlglot's own builders parse every name they are given as SQL and copy what they are called on, which took most of a
+compilation's time; these take trees and plain names, and build in place.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from sqlglot import exp
+
+Side = Literal["LEFT", "FULL", "CROSS"]
+
+
+def select_from(relation: str | exp.Expression, columns: Iterable[exp.Expression]) -> exp.Select:
+    """Return SELECT columns FROM a table's name or a relation."""
+    table = exp.table_(relation) if isinstance(relation, str) else relation
+    return exp.Select(expressions=list(columns), from_=exp.From(this=table))
+
+
+def join(select: exp.Select, relation: str | exp.Expression, side: Side, on: Iterable[exp.Expression] = ()) -> exp.Select:
+    """Join a table's name or a relation to `select`, in place, on all of the conditions."""
+    table = exp.table_(relation) if isinstance(relation, str) else relation
+    kind = {"kind": side} if side == "CROSS" else {"side": side}
+    conditions = list(on)
+    select.append("joins", exp.Join(this=table, on=all_of(conditions) if conditions else None, **kind))
+    return select
+
+
+def all_of(conditions: Iterable[exp.Expression]) -> exp.Expression:
+    """Return the condition that holds where all of them do."""
+    return exp.and_(*conditions, copy=False)
+
+
+def named(expression: exp.Expression, name: str) -> exp.Expression:
+    """Return `expression` AS `name`."""
+    return exp.Alias(this=expression, alias=exp.to_identifier(name))
+
+
+def with_ctes(select: exp.Select, ctes: Iterable[tuple[str, exp.Query]]) -> exp.Select:
+    """Put named queries before `select`, in place."""
+    parts = [exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, query in ctes]
+    if parts:
+        select.set("with_", exp.With(expressions=parts))
+    return select

@@ -1,0 +1,68 @@
+"""Owns running a semantic query as a tool: the table with everything its receipt says. Knows nothing of words or charts."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from wenshu.semantic_layer.describe import condition_phrase, filter_phrases, query_definitions
+from wenshu.semantic_layer.layer import SemanticLayer
+from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.query import Query
+from wenshu.semantic_layer.table import ResultTable
+from wenshu.semantic_layer.text import Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryResult:
+    """Hold a query's table and how it came about; `complete` says that its rows are all the groups there are."""
+
+    query: Query
+    table: ResultTable
+    sql: str
+    period: DateRange
+    compared: DateRange | None
+    definitions: tuple[tuple[str, Text, Text], ...]
+    filters: tuple[Text, ...]
+    sources: tuple[str, ...]
+    caveats: tuple[Text, ...]
+    complete: bool
+
+
+def run_query(layer: SemanticLayer, query: Query, *, today: date | None = None) -> QueryResult:
+    """Compile and run a semantic query.
+
+    Raises `QueryError` where it cannot be answered and `EngineError` where the database fails.
+    """
+    compiled = layer.compile(query, today=today)
+    table = layer.run(compiled)
+    resolved = compiled.resolved
+    caveats = list(resolved.caveats)
+    if table.incomplete:
+        days = "、".join(str(day) for day in table.incomplete)
+        caveats.append(
+            Text(
+                f"Not whole: the {resolved.grain} starting {days.replace('、', ', ')}.",
+                f"不完整的时间段（起始日）：{days}。",
+            )
+        )
+    if table.truncated:
+        caveats.append(
+            Text(f"Only the first {len(table.rows):,} rows are shown.", f"仅显示前 {len(table.rows):,} 行。")
+        )
+    share = resolved.query.share
+    part = filter_phrases(share.where, layer.model) if share and share.where else ()
+    return QueryResult(
+        query=resolved.query,
+        table=table,
+        sql=compiled.sql,
+        period=resolved.period,
+        compared=resolved.compared,
+        definitions=tuple(query_definitions(resolved.metrics, layer.model)),
+        filters=(
+            *filter_phrases(resolved.query.filters, layer.model),
+            *(Text(f"the part: {p.en}", f"占比部分：{p.zh}") for p in part),
+            *(condition_phrase(condition, layer.model) for condition in resolved.query.conditions),
+        ),
+        sources=compiled.statement.tables,
+        caveats=tuple(caveats),
+        complete=not (resolved.query.limit or resolved.query.conditions or table.truncated),
+    )

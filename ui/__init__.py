@@ -1,0 +1,1 @@
+"""Where people meet the assistant: command line and chat page."""

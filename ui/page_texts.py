@@ -1,0 +1,103 @@
+"""Owns the chat page's own words, in both languages. Knows nothing of Gradio, answers or models."""
+
+from dataclasses import dataclass
+
+from wenshu.semantic_layer.text import Language, Text
+
+NAME = "问数 Wenshu"
+TITLE = Text("Wenshu: ask your data", "问数：用问题查数据")
+TAGLINE = Text("Ask your data, see how each number came about", "直接问数据，每个数都说得清来历")
+LANGUAGE = Text("Interface language", "界面语言")
+NEW = Text("New conversation", "新对话")
+QUESTION = Text("Your question", "您的问题")
+PLACEHOLDER = Text("Ask about users, retention or purchases …", "问问用户、留存、购买……")
+SEND = Text("Send", "发送")
+STOP = Text("Stop", "停止")
+HELP = Text(
+    "Name a metric, a time and, if you like, a split: “GMV by channel last month”. "
+    "Then ask on: “and by city?” · Enter sends, Shift+Enter starts a new line",
+    "说出指标、时间和想要的拆分，例如“上个月各渠道的成交额”；还可以接着追问“按城市呢？” · Enter 发送，Shift+Enter 换行",
+)
+GREETING = Text("What would you like to know?", "想了解哪个数？")
+ASKED = Text("You asked", "您问")
+ANSWERED = Text("Wenshu answered", "问数回答")
+STEPS = Text("Progress", "进度")
+DRAWING = Text("Drawing the chart", "画图")
+WORKING = Text("Working …", "处理中……")
+READY = Text("The answer is here.", "回答已给出。")
+STOPPED = Text("Stopped. Nothing was answered.", "已停止，没有给出回答。")
+PICTURE_FAILED = Text("The chart could not be drawn; the numbers are in the table.", "图没有画出来，数据请看下表。")
+ENLARGE = Text("Enlarge the chart", "放大图表")
+CLOSE = Text("Close", "关闭")
+SAVE_PICTURE = Text("Save chart (PNG)", "保存图片（PNG）")
+SAVE_TABLE = Text("Download CSV", "下载 CSV")
+TABLE = Text("Data", "数据")
+SORT = Text("Sort by {}", "按{}排序")
+ROWS = Text("{} rows", "{} 行")
+COPY = Text("Copy SQL", "复制 SQL")
+COPIED = Text("Copied", "已复制")
+UNEXPECTED = Text("Something went wrong on our side.", "我们这边出了点问题。")
+UNEXPECTED_HINT = Text(
+    "Please ask again; if it happens again, tell whoever runs this service.",
+    "请再问一次；如果仍然这样，请告诉维护人员。",
+)
+PORT_TAKEN = Text("Port {} is taken; port {} is used instead.", "端口 {} 已被占用，改用端口 {}。")
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleGroup:
+    """Name a group of example questions and the words that put a question in it."""
+
+    label: Text
+    words: tuple[str, ...]
+
+
+EXAMPLE_GROUPS = (
+    ExampleGroup(
+        Text("Retention and journeys", "留存与转化"),
+        (
+            "retention",
+            "retained",
+            "funnel",
+            "conversion",
+            "churn",
+            "lifecycle",
+            "留存",
+            "转化",
+            "漏斗",
+            "流失",
+            "生命周期",
+        ),
+    ),
+    ExampleGroup(
+        Text("Purchases and value", "购买与价值"),
+        ("gmv", "order", "sale", "revenue", "repurchase", "spend", "spent", "buy", "value", "rfm", "ltv", "product")
+        + ("成交", "订单", "销售", "复购", "客单", "购买", "买", "价值", "商品", "金额", "收入", "品类"),
+    ),
+    ExampleGroup(
+        Text("Users and activity", "用户与活跃"),
+        ("user", "customer", "household", "registration", "active", "用户", "新增", "注册", "活跃", "家庭", "客户"),
+    ),
+)
+MORE_EXAMPLES = Text("More", "更多")
+
+
+def group_examples(questions: tuple[str, ...], language: Language) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the example questions under the labels of their groups, in order, without empty groups.
+
+    >>> group_examples(("GMV last month", "Day-7 retention"), "en")
+    (('Retention and journeys', ('Day-7 retention',)), ('Purchases and value', ('GMV last month',)))
+    """
+    grouped: dict[str, list[str]] = {group.label.in_(language): [] for group in EXAMPLE_GROUPS}
+    grouped[MORE_EXAMPLES.in_(language)] = []
+    for question in questions:
+        grouped[_group_of(question).in_(language)].append(question)
+    return tuple((label, tuple(members)) for label, members in grouped.items() if members)
+
+
+def _group_of(question: str) -> Text:
+    lowered = question.lower()
+    for group in EXAMPLE_GROUPS:
+        if any(word in lowered for word in group.words):
+            return group.label
+    return MORE_EXAMPLES
