@@ -320,7 +320,7 @@ PARTS: tuple[tuple[str, frozenset[Grain | str | None], Side, str, Callable[..., 
 
 # name, what stands before the period, what stands after it, function
 OPEN: tuple[tuple[str, str, str, Callable[[DateRange, date], DateRange]], ...] = (
-    ("since zh", "(从|自|自从)?", "以来|起(至今)?|开始|往后|以后", parts.since),
+    ("since zh", "(从|自|自从)?", "以来|起|开始|往后|以后", parts.since),
     ("since", "自从|自|since (the)?|(starting|beginning) (from|in|on|with)? (the)?", "", parts.since),
     ("from on", "from (the)?", "on|onwards?|forward|and (later|after)", parts.since),
     ("after zh", "(在)?", "之后|后(?![0-9一二三四五六七八九十两半第台端续期])", parts.after),

@@ -79,7 +79,7 @@ def _appose(reading: Reading, pieces: list[Piece]) -> list[Piece]:
 
 _TO = Pattern(f"({TO}) (the)?")
 _AND = Pattern(AND)
-_RANGE_LEAD = Pattern("(从|自|由|在|from|since) (the)?", side="before")
+_RANGE_LEAD = Pattern("(自从|从|自|由|在|from|since) (the)?", side="before")
 _BETWEEN = Pattern("(介于|between) (the)?", side="before")
 _RANGE_TRAIL = re.compile(r"\s*(?:之间|期间|为止|这段时间|inclusive)")
 _CHANGE = re.compile(

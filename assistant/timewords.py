@@ -96,7 +96,7 @@ LAST = {"最后": -1, "last": -1, "final": -1}
 HALVES = {"first": 1, "second": 2, "1st": 1, "2nd": 2}
 CHINESE_HALVES = {"上": 1, "下": 2}
 
-TO = "(一直)?(到|至|~|-|–|—)|to|till|until|through|thru|up to"  # noqa: RUF001
+TO = "(起|开始)?(一直)?(到|至|~|-|–|—)|to|till|until|through|thru|up to"  # noqa: RUF001
 AND = "(,|、|/|&|\\+)? (和|与|及|跟|对比|相比|比|还是|and|or|vs\\.?|versus|against|with|to|than)? (the)?"
 
 

@@ -4,19 +4,22 @@ Joins go from many to one. The one way down is to the rows that an object consis
 only for aggregates that repeated rows do not change; any other join that would double rows is refused.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import assert_never
 
 from sqlglot import exp
 
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, BehaviourKey
 from wenshu.semantic_layer.conditions import comparison, date_literal
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
 from wenshu.semantic_layer.model import (
     AS_OF,
     Aggregate,
     Aggregation,
+    Behaviour,
     Cumulative,
     Dataset,
     Derived,
@@ -26,38 +29,55 @@ from wenshu.semantic_layer.model import (
     Ratio,
 )
 from wenshu.semantic_layer.periods import DateRange, Grain
-from wenshu.semantic_layer.query import And, Filter, Not, Or, Where, both
+from wenshu.semantic_layer.query import And, Filter, Not, Op, Or, UsersWith, Where, both
+from wenshu.semantic_layer.sql_tree import join, named, select_from
 from wenshu.semantic_layer.text import Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS, TimePart, bucket_expression
 
+COMPARE: dict[Op, Callable[[float, float], bool]] = {
+    Op.EQ: operator.eq, Op.NE: operator.ne, Op.LT: operator.lt, Op.LE: operator.le, Op.GT: operator.gt, Op.GE: operator.ge,
+}  # fmt: skip
+SQL_COMPARE: dict[Op, type[exp.Binary]] = {
+    Op.EQ: exp.EQ, Op.NE: exp.NEQ, Op.LT: exp.LT, Op.LE: exp.LTE, Op.GT: exp.GT, Op.GE: exp.GTE,
+}  # fmt: skip
+OPPOSITE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
 FAN_OUT_SAFE = (Aggregation.COUNT, Aggregation.COUNT_DISTINCT, Aggregation.MIN, Aggregation.MAX)
-Key = Dimension | TimePart | Grain
+Key = Dimension | TimePart | BehaviourKey | Grain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """Join `dataset` to the datasets before it; `doubles` says that it may repeat their rows."""
+    """Join `dataset` to the datasets before it; `doubles` says that it may repeat their rows.
+
+    `keeps_matches` drops the rows that have none, such as users without a tier where tiers are the groups.
+    """
 
     dataset: Dataset
     left: str
     columns: tuple[tuple[str, str], ...]
     doubles: bool
+    keeps_matches: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """Name one aggregate column of a source; `filters` is what the metrics around it keep."""
+    """Name one aggregate column of a source; `filters` is what the metrics around it keep.
+
+    For a behavioural metric, `aggregate` is the one whose rows it starts from.
+    """
 
     column: str
     aggregate: Aggregate
     filters: Filter | None
+    behaviour: Behaviour | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Hold one dataset with its joins, group keys, condition and aggregates: one SELECT … GROUP BY.
 
-    `keys` pairs each result column with its expression; `where` are conditions that all must hold.
+    `keys` pairs each result column with its expression; `where` are conditions that all must hold. A behavioural
+    metric gives its SELECT and the CTEs `before` it instead, and `name` for it.
     """
 
     dataset: Dataset
@@ -65,6 +85,34 @@ class Source:
     keys: tuple[tuple[str, exp.Expression], ...]
     where: tuple[exp.Expression, ...]
     aggregates: tuple[tuple[str, exp.Expression], ...]
+    before: tuple[tuple[str, exp.Query], ...] = ()
+    select: exp.Select | None = None
+    name: str | None = None
+
+
+def source_select(source: Source) -> exp.Select:
+    """Return one source as SELECT keys, aggregates FROM dataset and joins WHERE … GROUP BY keys."""
+    if source.select is not None:
+        return source.select
+    columns = (named(expression, name) for name, expression in (*source.keys, *source.aggregates))
+    select = select_from(_relation(source.dataset), columns)
+    for step in source.joins:
+        on = [
+            exp.EQ(this=exp.column(left, table=step.left), expression=exp.column(right, table=step.dataset.name))
+            for left, right in step.columns
+        ]
+        join(select, _relation(step.dataset), "INNER" if step.keeps_matches else "LEFT", on)
+    if source.where:
+        select = select.where(*source.where, copy=False)
+    if source.keys and source.aggregates:
+        select = select.group_by(*(exp.Literal.number(i + 1) for i in range(len(source.keys))), copy=False)
+    return select
+
+
+def _relation(dataset: Dataset) -> exp.Expression:
+    if isinstance(dataset.source, str):
+        return exp.table_(dataset.source, alias=None if dataset.source == dataset.name else dataset.name)
+    return dataset.source.subquery(dataset.name)
 
 
 class Binder:
@@ -73,19 +121,21 @@ class Binder:
     def __init__(self, model: Model, as_of: date) -> None:
         self.model = model
         self.as_of = as_of
+        self.period = DateRange(date.min, as_of)  # of the query; the resolver sets it before sources are bound
         self.caveats: list[Text] = []
 
     # names
 
     def metric(self, name: str) -> Metric:
-        metric = self.model.metric_by_name.get(name)
-        if metric is None:
-            raise _unknown("metric", Text("metric", "指标"), name, self.model.metric_by_name)
-        return metric
+        try:
+            return self.model.metric(name)
+        except KeyError:
+            known = self.model.metric_by_name
+            raise _unknown("metric", Text("metric", "指标"), name.partition("[")[0], known) from None
 
     def canonical(self, name: str) -> str:
         """Return a dimension's shortest name that still means the same, so that one thing has one column name."""
-        if name in TIME_PARTS:
+        if name in TIME_PARTS or name in BEHAVIOUR_KEYS:
             return name
         found = self.candidates(name)
         bare = found[0].name
@@ -115,9 +165,24 @@ class Binder:
             case Cumulative():
                 inputs = (metric.metric,)
             case _:
-                assert_never(metric)
+                prefix = f"{owner}_" if filters and owner else ""
+                yield Leaf(
+                    column=f"{prefix}{metric.name}", aggregate=self.model.anchor(metric), filters=kept, behaviour=metric
+                )
+                return
         for name in inputs:
             yield from self.leaves(self.metric(name), kept, metric.name)
+
+    def dated(self, dataset: Dataset) -> Dataset:
+        """Return a dataset whose SELECT has the last complete day in place of `as_of`."""
+        if isinstance(dataset.source, str):
+            return dataset
+
+        def fill(node: exp.Expression) -> exp.Expression:
+            is_day = isinstance(node, exp.Column) and not node.table and node.name == AS_OF
+            return date_literal(self.as_of) if is_day else node
+
+        return replace(dataset, source=dataset.source.copy().transform(fill, copy=False))
 
     # dimensions and joins
 
@@ -160,7 +225,18 @@ class Binder:
         raise self._not_joinable(aggregate, found[0])
 
     def key(self, name: str, leaves: tuple[Leaf, ...]) -> Key:
+        if name in BEHAVIOUR_KEYS:
+            return BEHAVIOUR_KEYS[name]
         return TIME_PARTS[name] if name in TIME_PARTS else self.dimension(name, leaves[0].aggregate)[0]
+
+    def no_such_key(self, aggregate: Aggregate, key: str) -> QueryError:
+        """Return the refusal of a key that only a behavioural metric has."""
+        label = BEHAVIOUR_KEYS[key].label
+        return QueryError(
+            "not_joinable",
+            Text(f"{aggregate.label.en} has no {label.en}.", f"{aggregate.label.zh}没有{label.zh}这个维度。"),
+            Text("Ask for a behavioural metric by it.", "请对留存、漏斗等行为指标使用该维度。"),
+        )
 
     def _working_metrics(self, dimension: Dimension) -> str:
         works = [
@@ -212,6 +288,7 @@ class Binder:
                 raise self._undated(first)
             keys.append((str(grain), bucket_expression(shift(time.copy()) if shift else time.copy(), grain)))
         keys.extend((name, self._key_expression(name, scope, time)) for name in dimensions)
+        scope.keep_segments()
         where = self._period(time, period)
         if filters is not None:
             where.append(self._filter(filters, scope, time))
@@ -229,6 +306,75 @@ class Binder:
                 folded = exp.Filter(this=folded, expression=exp.Where(this=exp.and_(*rest)))
             aggregates.append((leaf.column, folded))
         return scope.source(keys, where, aggregates)
+
+    def rows(
+        self, leaf: Leaf, columns: "dict[str, RowColumn]", dimensions: tuple[str, ...], grain: Grain | None,
+        period: DateRange | None, filters: Filter | None, shift: Callable[[exp.Expression], exp.Expression] | None = None,
+    ) -> Source:  # fmt: skip
+        """Bind the rows of an aggregate, unfolded: user_id, each column made from the row's time and value, and the keys."""
+        aggregate = leaf.aggregate
+        scope = Scope(self, aggregate)
+        time = self._time(aggregate, scope)
+        if time is None:
+            raise self._undated(aggregate)
+        value = scope.bind(aggregate.expr, aggregate.dataset) if aggregate.expr is not None else exp.Literal.number(1)
+        keys: list[tuple[str, exp.Expression]] = [("user_id", self._entity(scope))]
+        for name, column in columns.items():
+            keys.append((name, column(Row(scope=scope, time=time, value=value))))
+        if grain:
+            keys.append((str(grain), bucket_expression(shift(time.copy()) if shift else time.copy(), grain)))
+        keys.extend((name, self._key_expression(name, scope, time)) for name in dimensions)
+        scope.keep_segments()
+        where = self._period(time, period) if period is not None else []
+        if filters is not None:
+            where.append(self._filter(filters, scope, time))
+        where.extend(self._conditions(leaf, scope, time))
+        return scope.source(keys, where, [])
+
+    def leaf(self, name: str) -> Leaf:
+        """Return the aggregate that a behavioural metric refers to by name."""
+        metric = self.metric(name)
+        assert isinstance(metric, Aggregate), "the loader lets behavioural metrics refer to aggregates only"
+        return Leaf(column=metric.name, aggregate=metric, filters=metric.filters)
+
+    def row_key(self, aggregate: Aggregate) -> "RowColumn":
+        """Return the column that settles ties between rows of the same time: the primary key, or nothing."""
+        key = [
+            exp.column(name, table=aggregate.dataset)
+            for name in self.model.dataset_by_name[aggregate.dataset].primary_key
+        ]
+        chosen: exp.Expression = (
+            exp.Literal.number(0) if not key else key[0] if len(key) == 1 else exp.Tuple(expressions=key)
+        )
+        return lambda _: chosen.copy()
+
+    def kept(self, filters: Filter | None) -> "RowColumn":
+        """Return the column that says whether a row meets the filters, for rows that must be numbered before they are kept."""
+        return lambda row: exp.true() if filters is None else self._filter(filters, row.scope, row.time)
+
+    def bucketed(self, aggregate: Aggregate, grain: Grain) -> exp.Expression:
+        """Return the bucket of an aggregate's own time."""
+        time = self._time(aggregate, Scope(self, aggregate))
+        if time is None:
+            raise self._undated(aggregate)
+        return bucket_expression(time, grain)
+
+    def _entity(self, scope: "Scope") -> exp.Expression:
+        """Return the column of a row that names its user."""
+        dataset = self.model.dataset_by_name[scope.aggregate.dataset]
+        if dataset.entity:
+            return exp.column(dataset.primary_key[0], table=dataset.name)
+        entities = [other for other in self.model.datasets if other.entity]
+        paths = [path for other in entities if (path := self.path(dataset.name, other.name))]
+        if not paths:
+            raise QueryError(
+                "no_entity",
+                Text(f"The rows of {dataset.label.en} belong to no user.", f"{dataset.label.zh}的记录没有对应的用户。"),
+                Text("Relate the dataset to the one of the users in the model.", "请在模型中将其与用户数据集关联。"),
+            )
+        *way, last = min(paths, key=len)
+        scope.join(way)
+        return exp.column(last.columns[0][0], table=last.left)
 
     def listing(self, dimensions: tuple[str, ...], period: DateRange | None, filters: Filter | None) -> Source:
         """Bind a list of the rows of the first dimension's dataset with the attributes chosen."""
@@ -326,6 +472,8 @@ class Binder:
             case Not():
                 inner = self._filter(tree.part, scope, time)
                 return exp.Not(this=exp.Coalesce(this=exp.paren(inner, copy=False), expressions=[exp.false()]))
+            case UsersWith():
+                return self._users_with(tree, scope)
             case Where():
                 left = self._key_expression(tree.dimension, scope, time)
                 part = TIME_PARTS.get(tree.dimension)
@@ -334,6 +482,34 @@ class Binder:
                 )
             case _:
                 assert_never(tree)
+
+    def _users_with(self, asked: UsersWith, scope: "Scope") -> exp.Expression:
+        """Return the condition that a row's user is among those whose own metric compares so."""
+        metric = self.metric(asked.metric)
+        if not isinstance(metric, Aggregate):
+            raise QueryError(
+                "invalid_filter",
+                Text(f"Users cannot be chosen by {metric.label.en}.", f"不能按{metric.label.zh}筛选用户。"),
+                Text("Choose them by a count or an amount of theirs.", "请使用用户自己的次数或金额类指标。"),
+            )
+        inner = Scope(self, metric)
+        time = self._time(metric, inner)
+        leaf = Leaf(column="amount", aggregate=metric, filters=metric.filters)
+        where = [*self._period(time, asked.period or self.period), *self._conditions(leaf, inner, time)]
+        value = inner.bind(metric.expr, metric.dataset) if metric.expr is not None else None
+        folded = ("amount", self._fold(metric, value, inner))
+        per_user = source_select(inner.source([("user_id", self._entity(inner))], where, [folded]))
+        none_fits = asked.value != "average" and COMPARE[asked.op](0, asked.value)
+        op = OPPOSITE[asked.op] if none_fits else asked.op
+        if asked.value == "average":
+            mean = select_from(per_user.copy().subquery("users"), [exp.Avg(this=exp.column("amount"))])
+            right: exp.Expression = mean.subquery()
+        else:
+            right = exp.convert(asked.value)
+        fitting = select_from(per_user.subquery("users"), [exp.column("user_id")])
+        fitting = fitting.where(SQL_COMPARE[op](this=exp.column("amount"), expression=right), copy=False)
+        inside = exp.In(this=self._entity(scope), query=fitting.subquery())
+        return exp.Not(this=inside) if none_fits else inside
 
 
 class Scope:
@@ -348,13 +524,18 @@ class Scope:
             if all(step.dataset.name != done.dataset.name for done in self.joins):
                 self.joins.append(step)
 
+    def keep_segments(self) -> None:
+        """Make the joins to segments, which are groups now, drop the rows that have none."""
+        self.joins = [replace(step, keeps_matches=True) if step.dataset.is_segment else step for step in self.joins]
+
     def source(
         self, keys: list[tuple[str, exp.Expression]], where: list[exp.Expression], aggregates: list[tuple[str, exp.Expression]]
     ) -> Source:  # fmt: skip
         """Return what was bound as one source."""
-        dataset = self.binder.model.dataset_by_name[self.aggregate.dataset]
+        dataset = self.binder.dated(self.binder.model.dataset_by_name[self.aggregate.dataset])
+        joins = (replace(step, dataset=self.binder.dated(step.dataset)) for step in self.joins)
         return Source(
-            dataset=dataset, joins=tuple(self.joins), keys=tuple(keys), where=tuple(where), aggregates=tuple(aggregates)
+            dataset=dataset, joins=tuple(joins), keys=tuple(keys), where=tuple(where), aggregates=tuple(aggregates)
         )
 
     def bind_dimension(self, dimension: Dimension) -> exp.Expression:
@@ -394,6 +575,18 @@ class Scope:
             return exp.column(node.name, table=table)
 
         return expr.copy().transform(qualify, copy=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Hold what a column of an unfolded row is made from: its time, the aggregate's value, and where joins go."""
+
+    scope: Scope
+    time: exp.Expression
+    value: exp.Expression
+
+
+RowColumn = Callable[[Row], exp.Expression]
 
 
 def personal_data(dimension: Dimension) -> QueryError:

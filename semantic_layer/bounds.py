@@ -86,7 +86,7 @@ def _constant(node: exp.Expr | None, today: datetime) -> Constant | None:
         case exp.Paren():
             return _constant(node.this, today)
         case exp.Literal(is_string=False):
-            return float(node.this)
+            return _number(node.this)
         case exp.Neg():
             value = _constant(node.this, today)
             return None if value is None or isinstance(value, datetime) else -value
@@ -111,6 +111,13 @@ def _constant(node: exp.Expr | None, today: datetime) -> Constant | None:
                 _constant(node.this, today), _constant(node.expression, today), -1 if isinstance(node, exp.Sub) else 1
             )
     return None
+
+
+def _number(words: str) -> float | None:
+    try:
+        return float(words)
+    except ValueError:
+        return None
 
 
 def _sum(left: Constant | None, right: Constant | None, sign: int) -> Constant | None:
@@ -143,7 +150,7 @@ def _length_of_time(words: str) -> timedelta | None:
 
 def _length(node: exp.Expr | None) -> int:
     value = _constant(node, TODAY[0])
-    if not isinstance(value, float) or not value <= MAX_TEXT:
+    if not isinstance(value, float) or not abs(value) <= MAX_TEXT:
         raise _too_large_text()
     return int(value)
 

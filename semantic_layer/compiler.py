@@ -3,22 +3,24 @@
 Each pass is a pure function from draft to draft that adds named CTEs; `PASSES` is the whole way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.binder import Source
+from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER, count_columns
+from wenshu.semantic_layer.binder import SQL_COMPARE, source_select
 from wenshu.semantic_layer.conditions import date_literal
-from wenshu.semantic_layer.metric_sql import change, divide, metric_value, zero_if_absent
+from wenshu.semantic_layer.metric_sql import change, count_value, divide, metric_value, zero_if_absent
 from wenshu.semantic_layer.model import Aggregate, Metric
 from wenshu.semantic_layer.periods import Grain, bucket_start
 from wenshu.semantic_layer.query import Condition, Op, Order
 from wenshu.semantic_layer.resolver import ResolvedQuery, Variant, result_columns
+from wenshu.semantic_layer.sql_tree import Side, join, named, select_from, with_ctes
 
 OTHERS = "others"
-NATURAL_ORDER = ("hour_of_day", "weekday")  # read in their own order rather than by size
+NATURAL_ORDER = ("hour_of_day", "weekday", PERIOD_NUMBER, FUNNEL_STEP)  # read in their own order rather than by size
 DEFAULT_LIST_LIMIT = 1000
 STEP = {
     Grain.HOUR: (1, "HOUR"),
@@ -50,8 +52,14 @@ class Draft:
         return replace(self, heads=(*((n, c) for n, c in self.heads if n != variant), (variant, cte)))
 
     @property
+    def counts(self) -> tuple[tuple[str, str], ...]:
+        """Return (metric, suffix) of the counts beside behavioural metrics."""
+        by_step = FUNNEL_STEP in self.resolved.query.dimensions
+        return tuple((m.name, c.suffix) for m in self.resolved.metrics for c in count_columns(m, by_step=by_step))
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        return result_columns(self.resolved.query)
+        return result_columns(self.resolved.query, self.resolved.metrics)
 
 
 def compile_query(resolved: ResolvedQuery) -> exp.Query:
@@ -75,9 +83,7 @@ def _with_ctes(draft: Draft) -> exp.Query:
                 if final.args.get(part):
                     only.set(part, final.args[part])
             return only
-    for name, select in draft.ctes:
-        final = final.with_(name, as_=select, copy=False)
-    return final
+    return with_ctes(final, draft.ctes)
 
 
 # passes ---------------------------------------------------------------------------------------------------------------
@@ -88,7 +94,9 @@ def aggregate_sources(draft: Draft) -> Draft:
     for variant in draft.resolved.variants:
         names = []
         for source in variant.sources:
-            name = _cte_name(draft, f"{source.dataset.name}_totals", variant)
+            for cte, select in source.before:
+                draft = draft.add(cte, select)
+            name = _cte_name(draft, source.name or f"{source.dataset.name}_totals", variant)
             draft = draft.add(name, source_select(source))
             names.append(name)
         draft = draft.with_head(variant.name, "+".join(names))
@@ -101,19 +109,12 @@ def join_sources(draft: Draft) -> Draft:
         names = draft.head(variant.name).split("+")
         if len(names) == 1:
             continue
-        select = exp.select(*(_coalesced(names, key) for key in variant.keys))
+        columns: list[exp.Expr] = [named(_coalesce(names, key), key) for key in variant.keys]
         for name, source in zip(names, variant.sources, strict=True):
-            select = select.select(*(exp.column(column, table=name) for column, _ in source.aggregates), copy=False)
-        select = select.from_(names[0], copy=False)
+            columns += [exp.column(column, table=name) for column, _ in source.aggregates]
+        select = select_from(names[0], columns)
         for i, name in enumerate(names[1:], start=1):
-            if variant.keys:
-                same_keys = [
-                    exp.NullSafeEQ(this=_coalesce(names[:i], key), expression=exp.column(key, table=name))
-                    for key in variant.keys
-                ]
-                select = select.join(exp.to_table(name), on=exp.and_(*same_keys), join_type="full", copy=False)
-            else:
-                select = select.join(exp.to_table(name), join_type="cross", copy=False)
+            _join_on_keys(select, names[:i], name, variant.keys, "FULL")
         joined = _cte_name(draft, "joined_totals", variant)
         draft = draft.add(joined, select).with_head(variant.name, joined)
     return draft
@@ -126,24 +127,34 @@ def fill_periods(draft: Draft) -> Draft:
         return draft
     key = str(resolved.grain)
     draft = draft.add(f"{key}s", _bucket_series(resolved))
-    current = draft.head("current")
-    spine = exp.select(exp.column(key, table=f"{key}s")).from_(f"{key}s")
+    series = [variant for variant in resolved.variants if variant.name in ("current", "compared", "whole")]
     if resolved.dimension_names:
-        groups = exp.select(*(exp.column(name) for name in resolved.dimension_names)).from_(current).distinct()
-        draft = draft.add("all_groups", groups)
+        heads = [draft.head(variant.name) for variant in series]
+        groups = [select_from(head, map(exp.column, resolved.dimension_names)) for head in heads]
+        distinct = groups[0].distinct(copy=False) if len(groups) == 1 else exp.union(*groups, copy=False)
+        draft = draft.add("all_groups", distinct)
+    for variant in series:
+        draft = _filled(draft, variant, key)
+    return draft
+
+
+def _filled(draft: Draft, variant: Variant, key: str) -> Draft:
+    resolved, current = draft.resolved, draft.head(variant.name)
+    spine = select_from(f"{key}s", [exp.column(key, table=f"{key}s")])
+    if resolved.dimension_names:
         spine = spine.select(*(exp.column(name, table="all_groups") for name in resolved.dimension_names), copy=False)
-        spine = spine.join(exp.to_table("all_groups"), join_type="cross", copy=False)
-    variant = _variant(resolved, "current")
-    matches = [exp.EQ(this=exp.column(key, table=f"{key}s"), expression=exp.column(key, table=current))]
+        spine = join(spine, "all_groups", "CROSS")
+    matches: list[exp.Expression] = [
+        exp.EQ(this=exp.column(key, table=f"{key}s"), expression=exp.column(key, table=current))
+    ]
     matches += [
         exp.NullSafeEQ(this=exp.column(n, table="all_groups"), expression=exp.column(n, table=current))
         for n in resolved.dimension_names
     ]
     leaves = [exp.column(name, table=current) for source in variant.sources for name, _ in source.aggregates]
-    filled = spine.select(*leaves, copy=False).join(
-        exp.to_table(current), on=exp.and_(*matches), join_type="left", copy=False
-    )
-    return draft.add(f"every_{key}", filled).with_head("current", f"every_{key}")
+    filled = join(spine.select(*leaves, copy=False), current, "LEFT", matches)
+    name = _cte_name(draft, f"every_{key}", variant)
+    return draft.add(name, filled).with_head(variant.name, name)
 
 
 def compute_metrics(draft: Draft) -> Draft:
@@ -152,15 +163,16 @@ def compute_metrics(draft: Draft) -> Draft:
         head = draft.head(variant.name)
         selects: list[exp.Expression] = [exp.column(key) for key in variant.keys]
         selects += [
-            exp.alias_(metric_value(draft.resolved, metric, variant), metric.name) for metric in draft.resolved.metrics
+            named(metric_value(draft.resolved, metric, variant), metric.name) for metric in draft.resolved.metrics
         ]
+        selects += [named(count_value(name, suffix), f"{name}_{suffix}") for name, suffix in draft.counts]
         given = [name for source in variant.sources for name, _ in source.aggregates]
         if all(isinstance(s, exp.Column) or s.this == exp.column(s.alias) for s in selects) and given == [
             m.name for m in draft.resolved.metrics
         ]:
             continue
         name = _cte_name(draft, "metrics", variant)
-        draft = draft.add(name, exp.select(*selects).from_(head)).with_head(variant.name, name)
+        draft = draft.add(name, select_from(head, selects)).with_head(variant.name, name)
     return replace(draft, result=draft.head("current"))
 
 
@@ -173,25 +185,18 @@ def compare_periods(draft: Draft) -> Draft:
     keys = [name for name, _ in resolved.keys]
     series = resolved.grain is not None
     selects: list[exp.Expression] = [
-        exp.alias_(exp.column(k, table=current) if series else _coalesce([current, previous], k), k) for k in keys
+        named(exp.column(k, table=current) if series else _coalesce([current, previous], k), k) for k in keys
     ]
     for metric in resolved.metrics:
         now, then = (zero_if_absent(metric, exp.column(metric.name, table=table)) for table in (current, previous))
         selects += [
-            exp.alias_(now, metric.name),
-            exp.alias_(then, f"{metric.name}_previous"),
-            exp.alias_(change(metric, now, then), f"{metric.name}_change"),
+            named(now, metric.name),
+            named(then, f"{metric.name}_previous"),
+            named(change(metric, now, then), f"{metric.name}_change"),
         ]
-    select = exp.select(*selects).from_(current)
-    if keys:
-        same_keys = [
-            exp.NullSafeEQ(this=exp.column(k, table=current), expression=exp.column(k, table=previous)) for k in keys
-        ]
-        select = select.join(
-            exp.to_table(previous), on=exp.and_(*same_keys), join_type="left" if series else "full", copy=False
-        )
-    else:
-        select = select.join(exp.to_table(previous), join_type="cross", copy=False)
+    selects += [exp.column(f"{name}_{suffix}", table=current) for name, suffix in draft.counts]
+    select = select_from(current, selects)
+    _join_on_keys(select, [current], previous, keys, "LEFT" if series else "FULL")
     return replace(draft.add("compared", select), result="compared")
 
 
@@ -208,40 +213,32 @@ def add_shares(draft: Draft) -> Draft:
         selects: list[exp.Expression] = [exp.column(key, table=whole) for key in keys]
         for metric in resolved.metrics:
             part = exp.Coalesce(this=exp.column(metric.name, table=head), expressions=[exp.Literal.number(0)])
-            selects += _beside(resolved, metric, exp.alias_(part, metric.name), head)
-            selects.append(
-                exp.alias_(divide(part.copy(), exp.column(metric.name, table=whole)), f"{metric.name}_share")
-            )
-        select = exp.select(*selects).from_(whole)
-        if keys:
-            same_keys = [
-                exp.NullSafeEQ(this=exp.column(k, table=whole), expression=exp.column(k, table=head)) for k in keys
-            ]
-            select = select.join(exp.to_table(head), on=exp.and_(*same_keys), join_type="left", copy=False)
-        else:
-            select = select.join(exp.to_table(head), join_type="cross", copy=False)
+            selects += _beside(resolved, metric, named(part, metric.name), head)
+            selects.append(named(divide(part.copy(), exp.column(metric.name, table=whole)), f"{metric.name}_share"))
+        select = select_from(whole, selects)
+        _join_on_keys(select, [whole], head, keys, "LEFT")
         return replace(draft.add("shares", select), result="shares")
     within = [exp.column(str(resolved.grain), table=head)] if resolved.grain and resolved.dimension_names else []
     selects = [exp.column(name, table=head) for name, _ in resolved.keys]
     for metric in resolved.metrics:
         value = exp.column(metric.name, table=head)
-        if isinstance(metric, Aggregate) and metric.additive:
+        if isinstance(metric, Aggregate) and metric.additive and not resolved.overlapping:
             total: exp.Expression = exp.Window(
                 this=exp.Sum(this=value.copy()), partition_by=[column.copy() for column in within]
             )
         else:
             total = exp.column(metric.name, table=draft.head("overall"))
         selects += _beside(resolved, metric, value, head)
-        selects.append(exp.alias_(divide(value.copy(), total), f"{metric.name}_share"))
-    select = exp.select(*selects).from_(head)
+        selects.append(named(divide(value.copy(), total), f"{metric.name}_share"))
+    select = select_from(head, selects)
     if resolved.variant("overall"):
         overall = draft.head("overall")
         if within:
             key = str(resolved.grain)
             on = exp.EQ(this=exp.column(key, table=head), expression=exp.column(key, table=overall))
-            select = select.join(exp.to_table(overall), on=on, join_type="left", copy=False)
+            join(select, overall, "LEFT", [on])
         else:
-            select = select.join(exp.to_table(overall), join_type="cross", copy=False)
+            join(select, overall, "CROSS")
     return replace(draft.add("shares", select), result="shares")
 
 
@@ -252,22 +249,23 @@ def keep_conditions(draft: Draft) -> Draft:
     if resolved.variant("ranked"):
         keys = resolved.dimension_names
         order = resolved.query.order or (Order(by=resolved.metrics[0].name),)
-        ranked = exp.select(*(exp.column(name) for name in keys)).from_(draft.head("ranked"))
+        ranked = select_from(draft.head("ranked"), map(exp.column, keys))
         by = [_ordered(o) for o in order if o.by in {metric.name for metric in resolved.metrics}] or [
             _ordered(Order(by=resolved.metrics[0].name))
         ]
-        ranked = ranked.order_by(*by, *(_ordered(Order(by=name, descending=False)) for name in keys)).limit(
-            resolved.query.limit or 1
-        )
+        ranked = ranked.order_by(*by, *(_ordered(Order(by=name, descending=False)) for name in keys), copy=False)
+        ranked = ranked.limit(exp.Literal.number(resolved.query.limit or 1), copy=False)
         draft = draft.add("top_groups", ranked)
         same_keys = [
             exp.NullSafeEQ(this=exp.column(k, table="top_groups"), expression=exp.column(k, table=draft.result))
             for k in keys
         ]
-        conditions.append(exp.Exists(this=exp.select(exp.Literal.number(1)).from_("top_groups").where(*same_keys)))
+        conditions.append(
+            exp.Exists(this=select_from("top_groups", [exp.Literal.number(1)]).where(*same_keys, copy=False))
+        )
     if not conditions:
         return draft
-    select = exp.select(*(exp.column(name) for name in draft.columns)).from_(draft.result).where(*conditions)
+    select = select_from(draft.result, map(exp.column, draft.columns)).where(*conditions, copy=False)
     return replace(draft.add("kept", select), result="kept")
 
 
@@ -278,35 +276,34 @@ def fold_others(draft: Draft) -> Draft:
         return draft
     order = [_ordered(o) for o in _orders(draft)]
     rank = exp.Window(this=exp.RowNumber(), order=exp.Order(expressions=order))
-    ranked = exp.select(*(exp.column(name) for name in draft.columns), exp.alias_(rank, "place")).from_(draft.result)
+    ranked = select_from(draft.result, [*map(exp.column, draft.columns), named(rank, "place")])
     within = exp.LTE(this=exp.column("place"), expression=exp.Literal.number(resolved.query.limit or 1))
     keys = resolved.dimension_names
     selects: list[exp.Expression] = []
     for name in keys:
         text = exp.cast(exp.column(name), "VARCHAR")
-        selects.append(exp.alias_(exp.Case().when(within.copy(), text).else_(exp.Literal.string(OTHERS)), name))
-    selects += [exp.alias_(exp.Sum(this=exp.column(name)), name) for name in draft.columns if name not in keys]
+        selects.append(named(exp.Case().when(within.copy(), text).else_(exp.Literal.string(OTHERS)), name))
+    selects += [named(exp.Sum(this=exp.column(name)), name) for name in draft.columns if name not in keys]
     place = (
         exp.Case().when(within.copy(), exp.column("place")).else_(exp.Literal.number((resolved.query.limit or 1) + 1))
     )
-    selects.append(exp.alias_(exp.Min(this=place.copy()), "place"))
-    folded = (
-        exp.select(*selects).from_("ranked").group_by(*(exp.Literal.number(i + 1) for i in range(len(keys))), place)
-    )
+    selects.append(named(exp.Min(this=place.copy()), "place"))
+    positions = (exp.Literal.number(i + 1) for i in range(len(keys)))
+    folded = select_from("ranked", selects).group_by(*positions, place, copy=False)
     return replace(draft.add("ranked", ranked).add("with_others", folded), result="with_others")
 
 
 def sort_and_limit(draft: Draft) -> Draft:
     """Write the final SELECT: the result's columns in order, sorted as asked, cut to the rows asked for."""
     query = draft.resolved.query
-    select = exp.select(*(exp.column(name) for name in draft.columns)).from_(draft.result)
+    select = select_from(draft.result, map(exp.column, draft.columns))
     if query.others:
-        return replace(draft, final=select.order_by(exp.column("place")))
+        return replace(draft, final=select.order_by(exp.column("place"), copy=False))
     order = _orders(draft)
     if order and (draft.resolved.keys or not draft.resolved.metrics):
         select = select.order_by(*(_ordered(o) for o in order), copy=False)
     if query.limit is not None and draft.resolved.variant("ranked") is None:
-        select = select.limit(query.limit, copy=False)
+        select = select.limit(exp.Literal.number(query.limit), copy=False)
     return replace(draft, final=select)
 
 
@@ -315,8 +312,12 @@ def list_rows(draft: Draft) -> Draft:
     variant = _variant(draft.resolved, "current")
     limit = draft.resolved.query.limit or DEFAULT_LIST_LIMIT
     select = source_select(variant.sources[0])
-    order = draft.resolved.query.order or tuple(Order(by=name, descending=False) for name in variant.keys)
-    return replace(draft, final=select.order_by(*(_ordered(o) for o in order)).limit(limit))
+    asked = draft.resolved.query.order
+    named_keys = {order.by for order in asked}
+    order = (*asked, *(Order(by=key, descending=False) for key in variant.keys if key not in named_keys))
+    return replace(
+        draft, final=select.order_by(*map(_ordered, order), copy=False).limit(exp.Literal.number(limit), copy=False)
+    )
 
 
 PASSES: tuple[Callable[[Draft], Draft], ...] = (
@@ -334,36 +335,6 @@ LIST_PASSES: tuple[Callable[[Draft], Draft], ...] = (list_rows,)
 
 
 # parts of passes -------------------------------------------------------------------------------------------------------
-
-
-def source_select(source: Source) -> exp.Select:
-    """Return one source as SELECT keys, aggregates FROM dataset and joins WHERE … GROUP BY keys."""
-    select = exp.select(
-        *(exp.alias_(e, name) for name, e in source.keys), *(exp.alias_(e, name) for name, e in source.aggregates)
-    )
-    select = select.from_(_relation(source.dataset.source, source.dataset.name), copy=False)
-    for join in source.joins:
-        name = join.dataset.name
-        on = [
-            exp.EQ(this=exp.column(left, table=join.left), expression=exp.column(right, table=name))
-            for left, right in join.columns
-        ]
-        select = select.join(_relation(join.dataset.source, name), on=exp.and_(*on), join_type="left", copy=False)
-    if source.where:
-        select = select.where(*source.where, copy=False)
-    if source.keys and source.aggregates:
-        select = select.group_by(*(exp.Literal.number(i + 1) for i in range(len(source.keys))), copy=False)
-    return select
-
-
-def _relation(source: str | exp.Query, name: str) -> exp.Expression:
-    if isinstance(source, str):
-        return (
-            exp.to_table(source, dialect="duckdb")
-            if source == name
-            else exp.alias_(exp.to_table(source, dialect="duckdb"), name, table=True)
-        )
-    return source.subquery(name)
 
 
 def _cte_name(draft: Draft, base: str, variant: Variant) -> str:
@@ -387,8 +358,10 @@ def _coalesce(tables: list[str], key: str) -> exp.Expression:
     return columns[0] if len(columns) == 1 else exp.Coalesce(this=columns[0], expressions=list(columns[1:]))
 
 
-def _coalesced(tables: list[str], key: str) -> exp.Expression:
-    return exp.alias_(_coalesce(tables, key), key)
+def _join_on_keys(select: exp.Select, left: list[str], right: str, keys: Sequence[str], side: Side) -> None:
+    """Join `right` where its keys are those of the first table on the left that has the row; without keys, cross join."""
+    same_keys = [exp.NullSafeEQ(this=_coalesce(left, key), expression=exp.column(key, table=right)) for key in keys]
+    join(select, right, side if keys else "CROSS", same_keys)
 
 
 def _bucket_series(resolved: ResolvedQuery) -> exp.Select:
@@ -403,11 +376,10 @@ def _bucket_series(resolved: ResolvedQuery) -> exp.Select:
             this=exp.cast(date_literal(resolved.period.end + timedelta(days=1)), "TIMESTAMP"),
             expression=_interval(1, "HOUR"),
         )
-        return exp.select(
-            exp.alias_(exp.Explode(this=exp.GenerateSeries(start=start, end=last, step=_interval(1, "HOUR"))), "hour")
-        )
+        hours = exp.Explode(this=exp.GenerateSeries(start=start, end=last, step=_interval(1, "HOUR")))
+        return exp.select(named(hours, "hour"))
     series = exp.Explode(this=exp.GenerateSeries(start=start, end=end, step=_interval(number, unit)))
-    return exp.select(exp.alias_(exp.cast(series, "DATE"), str(grain)))
+    return exp.select(named(exp.cast(series, "DATE", copy=False), str(grain)))
 
 
 def _interval(number: int, unit: str) -> exp.Interval:
@@ -420,50 +392,42 @@ def _beside(resolved: ResolvedQuery, metric: Metric, value: exp.Expression, head
     return [value, *(exp.column(name, table=head) for name in extra)]
 
 
-COMPARISONS: dict[Op, type[exp.Binary]] = {
-    Op.EQ: exp.EQ,
-    Op.NE: exp.NEQ,
-    Op.LT: exp.LT,
-    Op.LE: exp.LTE,
-    Op.GT: exp.GT,
-    Op.GE: exp.GTE,
-}
-
-
-def _condition(draft: Draft, condition: Condition) -> exp.Expression:
+def _condition(draft: Draft, condition: Condition) -> exp.Expr:
     left = exp.column(condition.metric)
     if condition.op is Op.BETWEEN:
         low, high = exp.Literal.number(str(condition.value)), exp.Literal.number(str(condition.high))
         return exp.Between(this=left, low=low, high=high)
     if condition.value == "average":
-        right: exp.Expression = exp.select(exp.Avg(this=exp.column(condition.metric))).from_(draft.result).subquery()
+        right: exp.Expr = select_from(draft.result, [exp.Avg(this=exp.column(condition.metric))]).subquery(copy=False)
     elif condition.value == "total":
-        right = exp.select(exp.column(condition.metric)).from_(draft.head("overall")).subquery()
+        right = select_from(draft.head("all_rows"), [exp.column(condition.metric)]).subquery(copy=False)
     else:
         right = exp.convert(condition.value)
-    return COMPARISONS[condition.op](this=left, expression=right)
+    return SQL_COMPARE[condition.op](this=left, expression=right)
 
 
 def _orders(draft: Draft) -> tuple[Order, ...]:
     """Return the order asked for or, without one, time first, else the first metric descending; keys settle ties."""
     resolved = draft.resolved
     keys = [name for name, _ in resolved.keys]
+    series = [str(resolved.grain)] if resolved.grain else []
+    natural = [key for key in keys if key in NATURAL_ORDER]
+    first: tuple[Order, ...]
     if resolved.query.order:
         first = resolved.query.order
-    elif resolved.grain:
-        first = (
-            Order(by=str(resolved.grain), descending=False),
-            *(Order(by=m.name) for m in resolved.metrics[:1] if resolved.dimension_names),
-        )
-    elif keys and keys[0] in NATURAL_ORDER and resolved.query.limit is None:
-        first = (
-            Order(by=keys[0], descending=False),
-            *(Order(by=m.name) for m in resolved.metrics[:1] if len(keys) > 1),
-        )
+    elif natural and resolved.query.limit is None:
+        groups = [key for key in keys if key not in (*series, *natural)]
+        first = tuple(Order(by=_sorted_by(draft, key), descending=False) for key in (*series, *groups, *natural))
     else:
-        first = tuple(Order(by=metric.name) for metric in resolved.metrics[:1])
+        by_value = [] if series and not resolved.dimension_names else [Order(by=resolved.metrics[0].name)]
+        first = (*(Order(by=key, descending=False) for key in series), *by_value)
     named = {order.by for order in first}
     return (*first, *(Order(by=key, descending=False) for key in keys if key not in named))
+
+
+def _sorted_by(draft: Draft, key: str) -> str:
+    """Return the column that puts a key into its own order: of a funnel's steps, their number."""
+    return f"{draft.resolved.metrics[0].name}_place" if key == FUNNEL_STEP else key
 
 
 def _ordered(order: Order) -> exp.Ordered:

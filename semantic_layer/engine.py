@@ -136,6 +136,7 @@ class DuckDBEngine:
         started = time.perf_counter()
         try:
             with self._instance.cursor() as session:
+                session.execute("USE data")  # a new session starts in whichever database was attached first
                 session.execute(statement.sql)
                 described = session.description or []
                 rows = session.fetchmany(max_rows + 1)

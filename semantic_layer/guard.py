@@ -17,7 +17,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 from wenshu.semantic_layer import functions
 from wenshu.semantic_layer.bounds import check_sizes
 from wenshu.semantic_layer.errors import GuardError, did_you_mean
-from wenshu.semantic_layer.scopes import NameCheck, fold, quoted
+from wenshu.semantic_layer.scopes import fold, narrow_to, quoted
 from wenshu.semantic_layer.second_opinion import confirm, reads_one_select
 from wenshu.semantic_layer.text import Text, same
 
@@ -28,13 +28,8 @@ MAX_LENGTH = 20_000
 MAX_DEPTH = 200
 MAX_BRACKETS = 1_000  # sqlglot needs quadratic time for a[1][1][1]…
 STRAY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]|\r(?!\n)")
-SLIPS = (
-    SqlglotError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)  # what sqlglot raises on text that makes no sense
+# What sqlglot raises, beside its own errors, on text that makes no sense.
+SLIPS = (SqlglotError, ValueError, LookupError, TypeError, AttributeError)
 MARKS = "\ufeff\u200b"  # a byte order mark or zero-width space, as pasted text often begins with one
 
 
@@ -52,8 +47,9 @@ def guard(
 ) -> GuardedStatement:
     """Return `statement` as one that may run, or raise GuardError.
 
-    `tables` are the tables and views that may be read, each with its columns. With `max_rows`, the statement returns at most one row
-    more than that: by it, `Engine.run` with the same `max_rows` sees that rows were left out.
+    `tables` are the tables and views that may be read, each with the columns that may be read, in their order: a star means
+    these. With `max_rows`, the statement returns at most one row more than that: by it, `Engine.run` with the same `max_rows`
+    sees that rows were left out.
 
     >>> guard("select city, count(*) n from users group by 1", tables={"users": ["city"]}).tables
     ('users',)
@@ -61,10 +57,10 @@ def guard(
     try:
         tree = _parse(statement) if isinstance(statement, str) else _check_nodes(statement.copy())
         check_sizes(tree)
-        read = NameCheck(tables).tables(tree)
+        read = narrow_to(tables, tree)
         if max_rows is not None:
             tree = _limited(tree, max_rows + 1)
-        sql = tree.sql(dialect=DIALECT, pretty=True, comments=False, copy=False, unsupported_level=ErrorLevel.RAISE)
+        sql = tree.sql(dialect=DIALECT, pretty=True, comments=False, unsupported_level=ErrorLevel.RAISE)
         _check_characters(sql)
         confirm(sql, read)
     except RecursionError:

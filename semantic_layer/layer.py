@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlglot import exp
 
+from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, BehaviourKey, count_columns
 from wenshu.semantic_layer.compiler import OTHERS, compile_query
 from wenshu.semantic_layer.engine import Engine
 from wenshu.semantic_layer.errors import EngineError, QueryError
 from wenshu.semantic_layer.guard import GuardedStatement, guard
 from wenshu.semantic_layer.metric_sql import is_rate
-from wenshu.semantic_layer.model import Aggregate, Dimension, Metric, Model
+from wenshu.semantic_layer.model import Aggregate, Dimension, Funnel, Metric, Model
 from wenshu.semantic_layer.periods import DateRange, Grain, buckets
 from wenshu.semantic_layer.profile import (
     MOST_VALUES,
@@ -153,6 +154,7 @@ class SemanticLayer:
             self.model,
             as_of=as_of,
             coverage=DateRange(coverage.start, max(min(as_of, coverage.end), coverage.start)),
+            by_dataset=self.profile.coverage,
         )
         statement = self._guarded(compile_query(resolved))
         return CompiledQuery(resolved=resolved, statement=statement, columns=_columns(resolved))
@@ -233,10 +235,14 @@ def _columns(resolved: ResolvedQuery) -> tuple[Column, ...]:
                         grain=key,
                     )
                 )
+            case BehaviourKey():
+                funnel = next((m for m in resolved.metrics if isinstance(m, Funnel)), None)
+                names = tuple((s.name, s.label) for s in funnel.steps) if funnel and name == FUNNEL_STEP else key.values
+                out.append(Column(name=name, role="dimension", type=key.type, label=key.label, value_labels=names))
             case TimePart():
                 out.append(Column(name=name, role="dimension", type=key.type, label=key.label, value_labels=key.values))
             case Dimension():
-                labels = tuple((value.value, value.label) for value in key.values)
+                labels: tuple[tuple[Cell, Text], ...] = tuple((value.value, value.label) for value in key.values)
                 if resolved.query.others:
                     labels = (*labels, (OTHERS, Text("others", "其他")))
                 out.append(
@@ -250,7 +256,7 @@ def _columns(resolved: ResolvedQuery) -> tuple[Column, ...]:
 
 
 def _metric_columns(metric: Metric, resolved: ResolvedQuery) -> list[Column]:
-    additive = isinstance(metric, Aggregate) and metric.additive
+    additive = isinstance(metric, Aggregate) and metric.additive and not resolved.overlapping
     label, name = metric.label, metric.name
     out = [
         Column(name=name, role="metric", type="number", label=label, unit=metric.unit, additive=additive, metric=name)
@@ -282,4 +288,11 @@ def _metric_columns(metric: Metric, resolved: ResolvedQuery) -> list[Column]:
     if resolved.query.share is not None:
         share = Text(f"{label.en}, share", f"{label.zh}占比")
         out.append(Column(name=f"{name}_share", role="share", type="number", label=share, unit="%", metric=name))
+    for count in count_columns(metric, by_step=FUNNEL_STEP in resolved.query.dimensions):
+        label = Text(f"{metric.label.en}: {count.label.en}", f"{metric.label.zh}：{count.label.zh}")
+        out.append(
+            Column(
+                name=f"{name}_{count.suffix}", role="count", type="number", label=label, unit=count.unit, metric=name
+            )
+        )
     return out

@@ -5,14 +5,31 @@ from typing import assert_never
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Cumulative, Derived, Metric, Ratio
+from wenshu.semantic_layer.model import (
+    Aggregate,
+    Aggregation,
+    AverageOver,
+    Behaviour,
+    Cumulative,
+    Derived,
+    Funnel,
+    Interval,
+    Lifecycle,
+    LifetimeValue,
+    Metric,
+    PeriodReturn,
+    Ratio,
+    Repurchase,
+    RepurchaseWithin,
+    Retention,
+)  # fmt: skip
 from wenshu.semantic_layer.query import Filter, both
 from wenshu.semantic_layer.resolver import ResolvedQuery, Variant
 
 
 def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> exp.Expression:
     """Return a metric as an expression over the aggregate columns."""
-    columns = {(leaf.aggregate, leaf.filters): leaf.column for leaf in resolved.leaves}
+    columns = {(leaf.behaviour or leaf.aggregate, leaf.filters): leaf.column for leaf in resolved.leaves}
     # A sum is empty where no row fits: of all rows, of a bucket without any, of a group that another source has.
     may_lack_rows = len(resolved.leaves) > 1 or not variant.keys or resolved.grain is not None
 
@@ -20,7 +37,7 @@ def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> e
         kept = both(filters, metric.filters)
 
         def of(name: str) -> exp.Expression:
-            return value(resolved.model.metric_by_name[name], kept)
+            return value(resolved.model.metric(name), kept)
 
         match metric:
             case Aggregate():
@@ -37,9 +54,51 @@ def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> e
                 order = exp.Order(expressions=[exp.Ordered(this=exp.column(str(resolved.grain)))])
                 return exp.Window(this=exp.Sum(this=of(metric.metric)), partition_by=groups, order=order)
             case _:
-                assert_never(metric)
+                return _behaviour_value(metric, columns[(metric, kept)])
 
     return value(metric, None)
+
+
+def _behaviour_value(metric: Behaviour, column: str) -> exp.Expression:
+    """Return a behavioural metric as a quotient of the counts its source gives."""
+
+    def part(name: str) -> exp.Expression:
+        return exp.column(f"{column}_{name}")
+
+    match metric:
+        case Retention():
+            return divide(part("retained"), part("cohort"))
+        case RepurchaseWithin():
+            return divide(part("repeat_users"), part("cohort"))
+        case LifetimeValue():
+            return divide(part("amount"), part("cohort"))
+        case Repurchase():
+            return divide(part("repeat_users"), part("users"))
+        case PeriodReturn(lost=False):
+            return divide(part("users_back"), part("users_before"))
+        case PeriodReturn():
+            gone = exp.Sub(this=part("users_before"), expression=part("users_back"))
+            return divide(exp.paren(gone, copy=False), part("users_before"))
+        case Interval():
+            return part("median")
+        case Funnel():
+            return divide(part("converted"), part("entered"))
+        case Lifecycle():
+            return exp.Coalesce(this=part("users"), expressions=[exp.Literal.number(0)])
+        case AverageOver():
+            return divide(part("sum"), part("buckets"))
+        case _:
+            assert_never(metric)
+
+
+def count_value(column: str, suffix: str) -> exp.Expression:
+    """Return the expression of one such count."""
+    if suffix == "step_rate":
+        return divide(exp.column(f"{column}_converted"), exp.column(f"{column}_step_before"))
+    plain = exp.column(f"{column}_{suffix}")
+    return (
+        plain if suffix in ("median_hours", "place") else exp.Coalesce(this=plain, expressions=[exp.Literal.number(0)])
+    )
 
 
 def _derived(metric: Derived, value: Callable[[str], exp.Expression]) -> exp.Expression:

@@ -1,5 +1,6 @@
 """Owns the semantic Query: everything askable as one immutable value, and its JSON form. Knows nothing of models or SQL."""
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -84,7 +85,28 @@ class Not:
     part: "Filter"
 
 
-Filter = Where | And | Or | Not
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsersWith:
+    """Keep the rows of users whose own metric compares so with a number or with the average user who has any.
+
+    Over `period`, else over the query's; a user without rows counts as 0.
+    """
+
+    metric: str
+    op: Op
+    value: float | Literal["average"]
+    period: DateRange | None = None
+
+    def __post_init__(self) -> None:
+        if self.op not in (Op.LT, Op.LE, Op.GT, Op.GE, Op.EQ, Op.NE):
+            raise QueryError(
+                "invalid_filter",
+                Text(f"Users are not compared by “{self.op}”.", f"用户条件不能使用“{self.op}”。"),
+                Text("Use =, !=, <, <=, > or >= with a number.", "请用 =、!=、<、<=、> 或 >= 加一个数。"),
+            )
+
+
+Filter = Where | And | Or | Not | UsersWith
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +189,8 @@ def filters_of(tree: Filter | None) -> tuple[Where, ...]:
     match tree:
         case None:
             return ()
+        case UsersWith():
+            return ()
         case Where():
             return (tree,)
         case Not():
@@ -225,6 +249,9 @@ def filter_to_json(tree: Filter) -> dict[str, Any]:
         case Where():
             values = [value.isoformat() if isinstance(value, date) else value for value in tree.values]
             return {"dimension": tree.dimension, "op": str(tree.op)} | ({"values": values} if values else {})
+        case UsersWith():
+            users: dict[str, Any] = {"metric": tree.metric, "op": str(tree.op), "value": tree.value}
+            return {"users": users | ({"period": _range_to_json(tree.period)} if tree.period else {})}
         case And():
             return {"and": [filter_to_json(part) for part in tree.parts]}
         case Or():
@@ -264,7 +291,7 @@ def query_from_json(data: Any) -> Query:
         grain=_choice(data.get("grain"), "grain", Grain),
         period=None if period is None else _range(period, "period"),
         to_date=_choice(data.get("to_date"), "to_date", Grain),
-        filters=None if data.get("filters") is None else filter_from_json(data["filters"]),
+        filters=None if data.get("filters") in (None, []) else filter_from_json(data["filters"]),
         conditions=tuple(_condition(item) for item in _list(data.get("conditions"), "conditions")),
         compare=_range(compare, "compare") if isinstance(compare, dict) else _choice(compare, "compare", Compare),
         share=Share(where=filter_from_json(_object(share, "share", ("where",))["where"]))
@@ -281,13 +308,15 @@ def query_from_json(data: Any) -> Query:
 def filter_from_json(data: Any) -> Filter:
     """Read a filter from JSON values; a list means that all of it must hold."""
     if isinstance(data, list):
-        return (
-            And(parts=tuple(filter_from_json(part) for part in data)) if len(data) != 1 else filter_from_json(data[0])
-        )
-    data = _object(data, "filters", ("and", "or", "not", "dimension", "op", "value", "values"))
+        return filter_from_json({"and": data}) if len(data) != 1 else filter_from_json(data[0])
+    data = _object(data, "filters", ("and", "or", "not", "users", "dimension", "op", "value", "values"))
+    if "users" in data:
+        return _users_with(data["users"])
     if "and" in data or "or" in data:
         key = "and" if "and" in data else "or"
         parts = tuple(filter_from_json(part) for part in _list(data[key], key))
+        if not parts:
+            raise _invalid(key, "a list of one filter or more", data[key])
         return And(parts=parts) if key == "and" else Or(parts=parts)
     if "not" in data:
         return Not(part=filter_from_json(data["not"]))
@@ -300,6 +329,18 @@ def filter_from_json(data: Any) -> Filter:
     default = Op.IN if len(values) > 1 else Op.EQ
     op = _choice(data.get("op", default), "op", Op) or default
     return Where(dimension=data["dimension"], op=op, values=tuple(values))
+
+
+def _users_with(data: Any) -> UsersWith:
+    data = _object(data, "users", ("metric", "op", "value", "period"))
+    if not isinstance(data.get("metric"), str):
+        raise _invalid("metric", "the name of a metric", data.get("metric"))
+    if data.get("value") != "average" and not _is_number(data.get("value")):
+        raise _invalid("value", "a number or “average”", data.get("value"))
+    period = None if data.get("period") is None else _range(data["period"], "period")
+    return UsersWith(
+        metric=data["metric"], op=_choice(data.get("op"), "op", Op) or Op.GE, value=data["value"], period=period
+    )
 
 
 def _condition(data: Any) -> Condition:
@@ -326,7 +367,7 @@ def _order(data: Any) -> Order:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _object(data: Any, key: str, keys: tuple[str, ...]) -> dict[str, Any]:

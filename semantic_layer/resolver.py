@@ -3,16 +3,19 @@
 What comes out names every dataset, join, column and date; the compiler only writes it down as SQL.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Literal, assert_never
 
 from sqlglot import exp
 
+from wenshu.semantic_layer.behaviour import Asked, behaviour_source
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, FUNNEL_STEP, LIFECYCLE_STAGE, count_columns
 from wenshu.semantic_layer.binder import Binder, Key, Leaf, Source
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Metric, Model
+from wenshu.semantic_layer.model import Aggregate, Aggregation, Lifecycle, Metric, Model
 from wenshu.semantic_layer.periods import (
     MONTHS,
     Compare,
@@ -22,19 +25,22 @@ from wenshu.semantic_layer.periods import (
     bucket,
     calendar_grain,
     compared_period,
+    next_bucket,
 )
 from wenshu.semantic_layer.query import Filter, Query, Share, both, filters_of
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS, shifted
 
 MOST_METRICS, MOST_DIMENSIONS = 12, 4
+EVERYWHERE: Mapping[str, DateRange] = MappingProxyType({})
+VariantName = Literal["current", "compared", "whole", "overall", "all_rows", "ranked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """Hold the sources of one computation of the metrics; a query has the current one and those it is held against."""
 
-    name: Literal["current", "compared", "whole", "overall", "ranked"]
+    name: VariantName
     keys: tuple[str, ...]
     sources: tuple[Source, ...]
     period: DateRange
@@ -42,7 +48,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedQuery:
-    """Hold a query bound to a model: all that the compiler and the receipt need."""
+    """Hold a query bound to a model: all that the compiler and the receipt need.
+
+    `overlapping` says that a row may belong to several groups, so that the groups do not add up to the total.
+    """
 
     query: Query
     model: Model
@@ -54,6 +63,7 @@ class ResolvedQuery:
     period: DateRange
     compared: DateRange | None
     caveats: tuple[Text, ...]
+    overlapping: bool = False
 
     def variant(self, name: str) -> Variant | None:
         return next((variant for variant in self.variants if variant.name == name), None)
@@ -67,8 +77,10 @@ class ResolvedQuery:
         return tuple(name for name, key in self.keys if not isinstance(key, Grain))
 
 
-def resolve(query: Query, model: Model, *, as_of: date, coverage: DateRange) -> ResolvedQuery:
-    """Bind `query` to `model`; `coverage` holds the dates the data cover.
+def resolve(
+    query: Query, model: Model, *, as_of: date, coverage: DateRange, by_dataset: Mapping[str, DateRange] = EVERYWHERE
+) -> ResolvedQuery:  # fmt: skip
+    """Bind `query` to `model`; `coverage` holds the dates the data cover, `by_dataset` those of each dataset.
 
     Raises `QueryError` where a name is unknown, a join would double rows, or the period lies outside the data.
     """
@@ -86,11 +98,15 @@ def resolve(query: Query, model: Model, *, as_of: date, coverage: DateRange) -> 
         )
     binder = Binder(model, as_of)
     metrics = tuple(binder.metric(name) for name in query.metrics)
-    query = replace(query, dimensions=tuple(binder.canonical(name) for name in query.dimensions))
+    query = _with_stages(_with_canonical_names(query, binder), metrics)
+    leaves = _apart(dict.fromkeys(leaf for metric in metrics for leaf in binder.leaves(metric, None)))
+    covered = [by_dataset[leaf.aggregate.dataset] for leaf in leaves if leaf.aggregate.dataset in by_dataset]
+    if len(covered) == len(leaves) and covered:
+        coverage = DateRange(min(c.start for c in covered), max(coverage.end, *(c.start for c in covered)))
     period, caveats = effective_period(query.period, DateRange(coverage.start, max(as_of, coverage.start)))
+    binder.period = period
     if not metrics:
         return _resolve_list(query, binder, period, caveats)
-    leaves = tuple(dict.fromkeys(leaf for metric in metrics for leaf in binder.leaves(metric, None)))
     compared, shift = _compared(query, period)
     if compared and not compared.intersect(coverage):
         raise QueryError(
@@ -110,12 +126,12 @@ def resolve(query: Query, model: Model, *, as_of: date, coverage: DateRange) -> 
             ),
         )
     _check_share(query, metrics, binder)
-    _check_conditions(query)
-    _check_others(query, leaves, metrics)
-    variants = tuple(_variants(query, binder, leaves, period, compared, shift))
+    _check_columns(query, metrics)
+    overlapping = any(_doubling_key(binder, leaf, query.dimensions, None) for leaf in leaves)
+    _check_others(query, metrics, overlapping)
+    variants = tuple(_variants(query, binder, leaves, period, compared, shift, overlapping))
     keys = ((str(query.grain), query.grain),) if query.grain else ()
-    doubled = any(join.doubles for variant in variants for source in variant.sources for join in source.joins)
-    if doubled and query.dimensions:
+    if overlapping:
         caveats = (
             *caveats,
             Text(
@@ -126,8 +142,36 @@ def resolve(query: Query, model: Model, *, as_of: date, coverage: DateRange) -> 
     return ResolvedQuery(
         query=query, model=model, as_of=as_of, metrics=metrics, leaves=leaves, variants=variants,
         keys=keys + tuple((name, binder.key(name, leaves)) for name in query.dimensions),
-        period=period, compared=compared, caveats=(*caveats, *binder.caveats),
+        period=period, compared=compared, caveats=(*caveats, *binder.caveats), overlapping=overlapping,
     )  # fmt: skip
+
+
+def _with_stages(query: Query, metrics: tuple[Metric, ...]) -> Query:
+    """Return the query with the stage among its keys where users are asked for by stage."""
+    staged = any(isinstance(metric, Lifecycle) and metric.stage is None for metric in metrics)
+    if not staged or LIFECYCLE_STAGE in query.dimensions:
+        return query
+    return replace(query, dimensions=(*query.dimensions, LIFECYCLE_STAGE))
+
+
+def _with_canonical_names(query: Query, binder: Binder) -> Query:
+    """Return the query with one name for one dimension, where it is sorted by, too."""
+    names = {name: binder.canonical(name) for name in query.dimensions}
+    order = tuple(replace(item, by=names.get(item.by, item.by)) for item in query.order)
+    return replace(query, dimensions=tuple(dict.fromkeys(names.values())), order=order)
+
+
+def _apart(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
+    """Return the leaves with a column name of its own for each."""
+    taken: set[str] = set()
+    out = []
+    for leaf in leaves:
+        column, i = leaf.column, 2
+        while column in taken:
+            column, i = f"{leaf.column}_{i}", i + 1
+        taken.add(column)
+        out.append(replace(leaf, column=column))
+    return tuple(out)
 
 
 def effective_period(asked: DateRange | None, coverage: DateRange) -> tuple[DateRange, tuple[Text, ...]]:
@@ -164,10 +208,7 @@ def _compared(
         case None:
             return None, None
         case DateRange():
-            if query.grain:
-                days = (period.start - query.compare.start).days
-                return query.compare, lambda time: shifted(time, days=days)
-            return query.compare, None
+            return query.compare, _shift_between(query.compare, period, query.grain)
         case Compare():
             pass
         case _:
@@ -175,8 +216,8 @@ def _compared(
     if query.grain is None:
         asked = query.period or period
         whole = compared_period(asked, query.compare, query.to_date)
-        if asked != period and calendar_grain(asked):  # a period that is not over yet is held against the same days
-            whole = compared_period(period, query.compare, query.to_date or calendar_grain(asked))
+        if asked != period:  # what the data do not cover is held against nothing
+            whole = _compared_part(asked, period, query)
         return whole, None
     months = 12 if query.compare is Compare.YEAR else MONTHS.get(query.grain, 0)
     if months:
@@ -188,6 +229,32 @@ def _compared(
     )
 
 
+def _compared_part(asked: DateRange, period: DateRange, query: Query) -> DateRange:
+    """Return what `period`, the part of `asked` that the data cover, is compared with: the same days of the period before."""
+    assert isinstance(query.compare, Compare)
+    whole = calendar_grain(asked)
+    if whole in MONTHS and query.compare is Compare.PREVIOUS:
+        return _months_back(period, _months_between(asked.start, next_bucket(asked.end, Grain.DAY)))
+    return compared_period(period, query.compare, query.to_date or whole)
+
+
+def _shift_between(
+    compared: DateRange, period: DateRange, grain: Grain | None
+) -> Callable[[exp.Expression], exp.Expression] | None:
+    """Return how the times of a compared series move to the current buckets: by months where both begin on the same day of one."""
+    if grain is None:
+        return None
+    if grain in MONTHS and compared.start.day == period.start.day:
+        months = _months_between(compared.start, period.start)
+        return lambda time: shifted(time, months=months)
+    days = (period.start - compared.start).days
+    return lambda time: shifted(time, days=days)
+
+
+def _months_between(first: date, last: date) -> int:
+    return (last.year - first.year) * 12 + last.month - first.month
+
+
 def _months_back(period: DateRange, months: int) -> DateRange:
     end = add_months(period.end, -months)
     if period.end == bucket(period.end, Grain.MONTH).end:
@@ -197,36 +264,51 @@ def _months_back(period: DateRange, months: int) -> DateRange:
 
 def _variants(
     query: Query, binder: Binder, leaves: tuple[Leaf, ...], period: DateRange, compared: DateRange | None,
-    shift: Callable[[exp.Expression], exp.Expression] | None,
+    shift: Callable[[exp.Expression], exp.Expression] | None, overlapping: bool,
 ) -> Iterable[Variant]:  # fmt: skip
     dimensions, grain = query.dimensions, query.grain
     part = query.share.where if query.share else None
+    several = sum(leaf.behaviour is not None for leaf in leaves) > 1
+    taken = frozenset(name for d in binder.model.datasets for name in (d.name, d.source) if isinstance(name, str))
 
     def variant(
-        name: Literal["current", "compared", "whole", "overall", "ranked"], dimensions: tuple[str, ...], grain: Grain | None,
+        name: VariantName, dimensions: tuple[str, ...], grain: Grain | None,
         period: DateRange, filters: Filter | None, moved: bool = False,
     ) -> Variant:  # fmt: skip
+        plain = tuple(key for key in dimensions if key not in BEHAVIOUR_KEYS)
+        own_key = next((key for key in dimensions if key in BEHAVIOUR_KEYS), None)
         groups: dict[tuple[str, str], list[Leaf]] = {}
+        sources: list[Source] = []
         for leaf in leaves:
+            if leaf.behaviour is not None:
+                own = f"{leaf.column}_" if several else ""
+                prefix = own if name == "current" else f"{name}_{own}"
+                asked = Asked(
+                    binder=binder, dimensions=plain, own_key=own_key, grain=grain, period=period, to_date=query.to_date,
+                    filters=filters, shift=shift if moved else None, prefix=prefix, taken=taken,
+                )  # fmt: skip
+                sources.append(behaviour_source(asked, leaf))
+                continue
+            if own_key is not None:
+                raise binder.no_such_key(leaf.aggregate, own_key)
             doubles = _doubling_key(binder, leaf, dimensions, both(filters, leaf.filters))
             groups.setdefault((leaf.aggregate.dataset, f"{leaf.aggregate.time}{doubles}"), []).append(leaf)
-        sources = tuple(
-            binder.source(tuple(group), dimensions, grain, period, filters, shift if moved else None)
+        sources += [
+            binder.source(tuple(group), plain, grain, period, filters, shift if moved else None)
             for group in groups.values()
-        )
+        ]
         keys = ((str(grain),) if grain else ()) + dimensions
-        return Variant(name=name, keys=keys, sources=sources, period=period)
+        return Variant(name=name, keys=keys, sources=tuple(sources), period=period)
 
     yield variant("current", dimensions, grain, period, both(query.filters, part))
     if compared:
         yield variant("compared", dimensions, grain, compared, both(query.filters, part), moved=True)
     if part is not None:
         yield variant("whole", dimensions, grain, period, query.filters)
-    needs_total = any(condition.value == "total" for condition in query.conditions)
-    if query.share and part is None and not all(leaf.aggregate.additive for leaf in leaves):
-        needs_total = True
-    if needs_total:
-        yield variant("overall", (), grain if query.share and dimensions else None, period, query.filters)
+    if any(condition.value == "total" for condition in query.conditions):
+        yield variant("all_rows", (), None, period, query.filters)
+    if query.share and part is None and (overlapping or not all(leaf.aggregate.additive for leaf in leaves)):
+        yield variant("overall", (), grain if dimensions else None, period, query.filters)
     if grain and dimensions and query.limit:
         yield variant("ranked", dimensions, None, period, both(query.filters, part))
 
@@ -234,7 +316,9 @@ def _variants(
 def _doubling_key(binder: Binder, leaf: Leaf, dimensions: tuple[str, ...], filters: Filter | None) -> str:
     """Return what sets apart aggregates of one dataset that must not share a SELECT: the joins that double rows."""
     names = [
-        name for name in (*dimensions, *(where.dimension for where in filters_of(filters))) if name not in TIME_PARTS
+        name
+        for name in (*dimensions, *(where.dimension for where in filters_of(filters)))
+        if name not in TIME_PARTS and name not in BEHAVIOUR_KEYS
     ]
     doubled = {
         join.dataset.name for name in names for join in binder.dimension(name, leaf.aggregate)[1] if join.doubles
@@ -270,15 +354,28 @@ def _check_share(query: Query, metrics: tuple[Metric, ...], binder: Binder) -> N
         )
 
 
-def _check_conditions(query: Query) -> None:
+def _check_columns(query: Query, metrics: tuple[Metric, ...]) -> None:
     for condition in query.conditions:
-        _check_column(query, condition.metric)
+        _check_column(query, metrics, condition.metric)
+        of_rows = condition.value == "total" and condition.metric not in query.metrics
+        if of_rows or condition.metric in (str(query.grain), *query.dimensions):
+            raise QueryError(
+                "invalid_condition",
+                Text(
+                    f"{condition.metric} {condition.op} {condition.value} is not a condition on a metric.",
+                    f"{condition.metric} {condition.op} {condition.value} 不是对指标的条件。",
+                ),
+                Text(
+                    f"Put the condition on one of {', '.join(query.metrics)}; a dimension is filtered.",
+                    f"请对 {'、'.join(query.metrics)} 设条件；对维度请用筛选。",
+                ),
+            )
     for order in query.order:
-        _check_column(query, order.by)
+        _check_column(query, metrics, order.by)
 
 
-def _check_column(query: Query, name: str) -> None:
-    columns = result_columns(query)
+def _check_column(query: Query, metrics: tuple[Metric, ...], name: str) -> None:
+    columns = result_columns(query, metrics)
     if name not in columns:
         hint = did_you_mean(name, columns)
         raise QueryError(
@@ -288,23 +385,25 @@ def _check_column(query: Query, name: str) -> None:
         )
 
 
-def result_columns(query: Query) -> tuple[str, ...]:
+def result_columns(query: Query, metrics: tuple[Metric, ...]) -> tuple[str, ...]:
     """Return the names of a query's result columns, in order."""
     out = [str(query.grain)] if query.grain else []
     out.extend(query.dimensions)
-    for metric in query.metrics:
-        out.append(metric)
+    for metric in metrics:
+        out.append(metric.name)
         if query.compare is not None:
-            out.extend((f"{metric}_previous", f"{metric}_change"))
+            out.extend((f"{metric.name}_previous", f"{metric.name}_change"))
         if query.share is not None:
-            out.append(f"{metric}_share")
+            out.append(f"{metric.name}_share")
+        counts = count_columns(metric, by_step=FUNNEL_STEP in query.dimensions)
+        out.extend(f"{metric.name}_{count.suffix}" for count in counts)
     return tuple(out)
 
 
-def _check_others(query: Query, leaves: tuple[Leaf, ...], metrics: tuple[Metric, ...]) -> None:
+def _check_others(query: Query, metrics: tuple[Metric, ...], overlapping: bool) -> None:
     if not query.others:
         return
-    foldable = all(isinstance(metric, Aggregate) and metric.additive for metric in metrics)
+    foldable = not overlapping and all(isinstance(metric, Aggregate) and metric.additive for metric in metrics)
     if not foldable or query.grain or query.limit is None or query.compare is not None:
         raise QueryError(
             "no_others",
@@ -332,7 +431,7 @@ def _resolve_list(query: Query, binder: Binder, period: DateRange, caveats: tupl
             Text("Add a metric, or ask for attributes only.", "请加上指标，或只列出属性。"),
         )
     for order in query.order:
-        _check_column(query, order.by)
+        _check_column(query, (), order.by)
     dated = query.period is not None
     source = binder.listing(query.dimensions, period if dated else None, query.filters)
     variant = Variant(name="current", keys=query.dimensions, sources=(source,), period=period)

@@ -30,14 +30,27 @@ def quoted(name: str) -> str:
     return f"“{name if len(name) <= 60 else name[:60] + '…'}”"
 
 
+def narrow_to(tables: Mapping[str, Collection[str]], tree: exp.Query) -> tuple[str, ...]:
+    """Check every table and column that `tree` names, and return the tables it reads, in order of appearance.
+
+    Where a query takes all columns of a table, `tree` is changed to take those of `tables`. Raises GuardError at the first name
+    that is not allowed.
+    """
+    names = _NameCheck(tables)
+    names.query(tree, {}, None)
+    names.narrow()
+    return tuple(names.read)
+
+
 @dataclass(slots=True)
 class Scope:
-    """Hold the names that one query sees: common table expressions, tables with their columns, and names it gives itself."""
+    """Hold what one query sees: common table expressions, sources with their columns, and names it gives itself."""
 
     ctes: Mapping[str, Columns]
     outer: "Scope | None" = None
     sources: dict[str, Columns] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
+    tables: list[exp.Table] = field(default_factory=list)
 
     def chain(self) -> "Iterable[Scope]":
         scope: Scope | None = self
@@ -64,21 +77,33 @@ class Scope:
         return frozenset[str]().union(*self.sources.values())
 
 
-class NameCheck:
-    """Check every table and column that a statement names, and note the tables it reads."""
-
+class _NameCheck:
     def __init__(self, tables: Mapping[str, Collection[str]]) -> None:
         self._names = {fold(name): name for name in tables}
         self._columns = {fold(name): frozenset(map(fold, columns)) for name, columns in tables.items()}
         self._written = tables
-        self._read: dict[str, None] = {}
+        self._whole: dict[int, exp.Table] = {}
+        self.read: dict[str, None] = {}
 
-    def tables(self, tree: exp.Query) -> tuple[str, ...]:
-        """Return the tables that `tree` reads, in order of appearance; raise GuardError at the first name that is not allowed."""
-        self._query(tree, {}, None)
-        return tuple(self._read)
+    def narrow(self) -> None:
+        """Put a query of the allowed columns in the place of every table of which all columns are taken."""
+        for table in self._whole.values():
+            if fold(table.name) not in self._names:
+                continue
+            columns = self._written[self._names[fold(table.name)]]
+            alias, joins = table.args.get("alias"), table.args.get("joins")
+            inner = table.copy()
+            inner.set("alias", None)
+            inner.set("joins", None)
+            chosen = exp.select(*(exp.column(column, quoted=True) for column in columns)).from_(inner, copy=False)
+            named = alias.copy() if alias else exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
+            table.replace(exp.Subquery(this=chosen, alias=named, joins=joins))
 
-    def _query(self, node: exp.Expr, ctes: Mapping[str, Columns], outer: Scope | None) -> Columns:
+    def _takes_all(self, tables: Iterable[exp.Table]) -> None:
+        """Note tables of which columns are taken that the statement does not name."""
+        self._whole.update((id(table), table) for table in tables)
+
+    def query(self, node: exp.Expr, ctes: Mapping[str, Columns], outer: Scope | None) -> Columns:
         ctes = self._with(node.args.get("with_"), ctes, outer)
         scope = Scope(ctes=ctes, outer=outer)
         match node:
@@ -89,16 +114,19 @@ class NameCheck:
                 self._join_conditions(node, scope)
                 scope.words.update(fold(item.alias) for item in node.expressions if isinstance(item, exp.Alias))
                 self._expressions(node, scope, but=("with_", "from_", "joins"))
+                if any(item.is_star for item in node.expressions):
+                    self._takes_all(scope.tables)
                 return self._output(node, scope)
             case exp.SetOperation():
-                left, right = self._query(node.this, ctes, outer), self._query(node.expression, ctes, outer)
+                left, right = self.query(node.this, ctes, outer), self.query(node.expression, ctes, outer)
                 scope.add("", left | right if node.args.get("by_name") else left)
                 self._expressions(node, scope, but=("with_", "this", "expression"))
             case exp.Subquery(this=exp.Table() as table):
                 self._source(table, scope)
+                self._takes_all(scope.tables)
                 self._expressions(node, scope, but=("with_", "this", "joins", "alias"))
             case exp.Subquery():
-                scope.add("", self._query(node.this, ctes, outer))
+                scope.add("", self.query(node.this, ctes, outer))
                 self._expressions(node, scope, but=("with_", "this", "joins", "alias"))
             case exp.Values():
                 self._expressions(node, scope, but=("alias",))
@@ -122,7 +150,7 @@ class NameCheck:
                     ),
                     Text("Give that part of the statement another name.", "请给这一部分另取一个名称。"),
                 )
-            ctes = {**ctes, name: self._query(cte.this, ctes, outer) | _aliases(cte)}
+            ctes = {**ctes, name: self.query(cte.this, ctes, outer) | _aliases(cte)}
         return ctes
 
     def _source(self, node: exp.Expr, scope: Scope) -> None:
@@ -132,6 +160,7 @@ class NameCheck:
         match inner:
             case exp.Table(this=exp.Identifier()):
                 scope.add(name, self._table(inner, scope) | _aliases(node))
+                self._takes_all([inner] if _aliases(node) else [])
             case exp.Table(this=exp.GenerateSeries()) | exp.Unnest() | exp.Explode() | exp.GenerateSeries():
                 self._expressions(inner, scope, but=("alias", "joins"))
                 number = inner.args.get("offset")  # the column that WITH ORDINALITY adds
@@ -140,12 +169,14 @@ class NameCheck:
             case exp.Subquery(this=exp.Table() as table):
                 grouped = Scope(ctes=scope.ctes, outer=scope)
                 self._source(table, grouped)
+                scope.tables += grouped.tables
+                self._takes_all(grouped.tables if _aliases(node) else [])
                 if node.alias:
                     scope.add(name, grouped.columns() | _aliases(node))
                 else:
                     scope.sources.update(grouped.sources)
             case exp.Query() | exp.Values():
-                scope.add(name, self._query(inner, scope.ctes, scope) | _aliases(node))
+                scope.add(name, self.query(inner, scope.ctes, scope) | _aliases(node))
             case _:
                 raise _not_a_table(inner)
         for join in inner.args.get("joins") or ():
@@ -154,6 +185,7 @@ class NameCheck:
 
     def _join_conditions(self, node: exp.Expr, scope: Scope) -> None:
         for join in node.args.get("joins") or ():
+            self._takes_all(scope.tables if join.method == "NATURAL" else [])
             for name in join.args.get("using") or ():
                 if not scope.knows(fold(name.name)):
                     raise self._unknown_column(name.name, scope)
@@ -170,7 +202,8 @@ class NameCheck:
                 Text(f"There is no table {quoted(whole)} that may be read.", f"没有可以读取的数据表{quoted(whole)}。"),
                 _suggest(node.name, self._names.values(), Text("Tables", "可用的表")),
             )
-        self._read[self._names[name]] = None
+        self.read[self._names[name]] = None
+        scope.tables.append(node)
         return self._columns[name]
 
     def _expressions(self, node: exp.Expr, scope: Scope, but: tuple[str, ...] = ()) -> None:
@@ -186,7 +219,7 @@ class NameCheck:
             case exp.Column():
                 self._column(node, scope)
             case exp.Query() | exp.Values():
-                self._query(node, scope.ctes, scope)
+                self.query(node, scope.ctes, scope)
             case exp.Table() | exp.Lateral():
                 raise _not_a_table(node)
             case exp.Lambda():
@@ -205,9 +238,10 @@ class NameCheck:
         names = [fold(part.name) for part in node.parts]
         if len(names) > 2 and names[0] == "main" and scope.source(names[1]) is not None:
             names = names[1:]
+            node.set("catalog" if len(names) > 2 else "db", None)
         columns = scope.source(names[0]) if len(names) > 1 else None
         if isinstance(node.this, exp.Star):
-            if len(names) != 2 or columns is None:
+            if len(names) != 2 or names[0] not in scope.sources:
                 raise self._unknown_column(".".join(names), scope)
             self._expressions(node.this, scope, but=("rename",))
         elif columns is not None:
@@ -254,15 +288,16 @@ class NameCheck:
 
 def _aliases(node: exp.Expr) -> Columns:
     alias = node.args.get("alias")
-    return frozenset(fold(column.name) for column in alias.args.get("columns") or ()) if alias else frozenset()
+    columns = alias.args.get("columns") or () if isinstance(alias, exp.TableAlias) else ()
+    return frozenset(fold(column.name) for column in columns)
 
 
 def _suggest(name: str, known: Collection[str], label: Text) -> Text:
     """Return near names, or else the known ones."""
     meant = did_you_mean(name, known)
-    if meant.en or not known:
+    if meant.en:
         return meant
-    most = sorted(known)[:20]
+    most = sorted(known)[:20] or ["–"]
     return Text(f"{label.en}: {', '.join(most)}.", f"{label.zh}：{'、'.join(most)}。")
 
 

@@ -1,6 +1,6 @@
 """Owns the shape of a model file as pydantic checks it, and the JSON Schema made from it. Knows nothing of its meaning."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -17,7 +17,10 @@ def _text(value: Any) -> Any:
 
 def _words(value: Any) -> Any:
     if isinstance(value, list):
-        return {"en": [word for word in value if str(word).isascii()], "zh": [word for word in value if not str(word).isascii()]}
+        return {
+            "en": [word for word in value if str(word).isascii()],
+            "zh": [word for word in value if not str(word).isascii()],
+        }
     return value
 
 
@@ -101,6 +104,7 @@ class MetricSpec(Spec):
     label: LabelSpec | None = None
     synonyms: WordsSpec = SynonymsSpec()
     at_grain: dict[Literal["day", "week", "month"], WordsSpec] = {}
+    at_number: dict[int, WordsSpec] = {}
     unit: str | None = None
     description: LabelSpec | None = None
     filters: Any = None
@@ -137,7 +141,133 @@ class CumulativeSpec(MetricSpec):
     metric: str
 
 
-AnyMetricSpec = Annotated[CountSpec | AggregateSpec | RatioSpec | DerivedSpec | CumulativeSpec, Field(discriminator="type")]
+class RetentionSpec(MetricSpec):
+    """Give one of `on`, `on_or_after`, `within` and `bracket`; `unit` is the length of one step after entry."""
+
+    type: Literal["retention"]
+    start: str
+    return_: str = Field(alias="return")
+    on: int | None = Field(default=None, ge=0)
+    on_or_after: int | None = Field(default=None, ge=0)
+    within: int | None = Field(default=None, ge=1)
+    bracket: tuple[int, int] | None = None
+    unit: Literal["day", "week", "month"] = "day"
+    cohort: Literal["first", "recurring"] = "first"
+    window: Literal["calendar", "hours"] = "calendar"
+
+    @model_validator(mode="after")
+    def _one_mode(self) -> "RetentionSpec":
+        given = [name for name in ("on", "on_or_after", "within", "bracket") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of on, on_or_after, within, bracket")
+        if self.bracket and self.bracket[0] > self.bracket[1]:
+            raise ValueError("the bracket's first number is larger than its second")
+        if self.window == "hours" and self.unit != "day":
+            raise ValueError("windows of hours are measured in days of 24 hours")
+        return self
+
+
+class RepurchaseSpec(MetricSpec):
+    type: Literal["repurchase"]
+    of: str
+    times: int = Field(default=2, ge=1)
+
+
+class RepurchaseWithinSpec(MetricSpec):
+    type: Literal["repurchase_within"]
+    of: str
+    days: int = Field(ge=0)
+
+
+class PeriodReturnSpec(MetricSpec):
+    type: Literal["period_return"]
+    of: str
+    lost: bool = False
+
+
+class IntervalSpec(MetricSpec):
+    type: Literal["interval"]
+    of: str
+
+
+class LifetimeValueSpec(MetricSpec):
+    type: Literal["ltv"]
+    start: str
+    value: str
+    days: int = Field(ge=0)
+
+
+class StepSpec(Spec):
+    """Name one step of a funnel over rows of a dataset."""
+
+    name: str
+    label: LabelSpec | None = None
+    dataset: str
+    where: str | None = None
+
+
+class FunnelSpec(MetricSpec):
+    """List steps, each a value of `dimension` or rows of a dataset of its own; `within` is in days of 24 hours."""
+
+    type: Literal["funnel"]
+    dimension: str | None = None
+    steps: list[str | StepSpec] = Field(min_length=2)
+    within: int = Field(default=7, ge=0)
+
+
+class LifecycleSpec(MetricSpec):
+    type: Literal["lifecycle"]
+    start: str
+    of: str
+    stage: Literal["new", "returning", "resurrecting", "dormant"] | None = None
+
+
+class AverageOverSpec(MetricSpec):
+    type: Literal["average_over"]
+    metric: str
+    over: Literal["day", "week", "month"]
+
+
+BehaviourSpec = (
+    RetentionSpec | RepurchaseSpec | RepurchaseWithinSpec | PeriodReturnSpec | IntervalSpec | LifetimeValueSpec
+    | FunnelSpec | LifecycleSpec | AverageOverSpec
+)  # fmt: skip
+AnyMetricSpec = Annotated[
+    CountSpec | AggregateSpec | RatioSpec | DerivedSpec | CumulativeSpec | BehaviourSpec, Field(discriminator="type")
+]
+
+
+METRIC_SPECS: tuple[type[MetricSpec], ...] = get_args(get_args(AnyMetricSpec)[0])
+METRIC_TYPES = tuple(kind for spec in METRIC_SPECS for kind in get_args(spec.model_fields["type"].annotation))
+
+
+class TierSpec(Spec):
+    """Name a tier differently, or give it more words."""
+
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+
+
+class GroupSpec(Spec):
+    """Give a name to several values of a segment together."""
+
+    label: LabelSpec
+    synonyms: WordsSpec = SynonymsSpec()
+    values: list[str]
+
+
+class RfmSpec(Spec):
+    """Score users by recency, frequency and amount of `of` and `value` over `window` days up to the model's last day."""
+
+    type: Literal["rfm"]
+    of: str
+    value: str
+    window: int = Field(default=365, ge=1)
+    quantiles: int = Field(default=5, ge=2, le=10)
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    tiers: dict[str, TierSpec] = {}
+    groups: dict[str, GroupSpec] = {}
 
 
 class AbsentSpec(Spec):
@@ -156,6 +286,7 @@ class ModelSpec(Spec):
     datasets: dict[str, DatasetSpec] = Field(min_length=1)
     relationships: list[RelationshipSpec] = []
     metrics: dict[str, AnyMetricSpec] = {}
+    segments: dict[str, RfmSpec] = {}
     headline: list[str] = []
     examples: list[LabelSpec] = []
     absent: list[AbsentSpec] = []

@@ -9,30 +9,30 @@ from typing import Literal
 
 from sqlglot import exp
 
-Side = Literal["LEFT", "FULL", "CROSS"]
+Side = Literal["INNER", "LEFT", "FULL", "CROSS"]
 
 
-def select_from(relation: str | exp.Expression, columns: Iterable[exp.Expression]) -> exp.Select:
+def select_from(relation: str | exp.Expr, columns: Iterable[exp.Expr]) -> exp.Select:
     """Return SELECT columns FROM a table's name or a relation."""
     table = exp.table_(relation) if isinstance(relation, str) else relation
     return exp.Select(expressions=list(columns), from_=exp.From(this=table))
 
 
-def join(select: exp.Select, relation: str | exp.Expression, side: Side, on: Iterable[exp.Expression] = ()) -> exp.Select:
+def join(select: exp.Select, relation: str | exp.Expr, side: Side, on: Iterable[exp.Expr] = ()) -> exp.Select:
     """Join a table's name or a relation to `select`, in place, on all of the conditions."""
     table = exp.table_(relation) if isinstance(relation, str) else relation
-    kind = {"kind": side} if side == "CROSS" else {"side": side}
+    kind = {"kind": side} if side in ("CROSS", "INNER") else {"side": side}
     conditions = list(on)
     select.append("joins", exp.Join(this=table, on=all_of(conditions) if conditions else None, **kind))
     return select
 
 
-def all_of(conditions: Iterable[exp.Expression]) -> exp.Expression:
+def all_of(conditions: Iterable[exp.Expr]) -> exp.Expr:
     """Return the condition that holds where all of them do."""
     return exp.and_(*conditions, copy=False)
 
 
-def named(expression: exp.Expression, name: str) -> exp.Expression:
+def named(expression: exp.Expr, name: str) -> exp.Alias:
     """Return `expression` AS `name`."""
     return exp.Alias(this=expression, alias=exp.to_identifier(name))
 

@@ -164,7 +164,8 @@ def chart_data(
     if key.role == "time":
         axis = _time_axis(table, key, MOST_POINTS // ((len(split.labels) if split else 1) * len(columns)), language)
     else:
-        axis = _dimension_axis(table, key, distinct(table, key), MOST_CATEGORIES, adds, language)
+        keys = _in_order(table, key) if split else distinct(table, key)
+        axis = _dimension_axis(table, key, keys, MOST_CATEGORIES, adds, language)
 
     sums: dict[tuple[int, int, str], float] = {}
     places = [(table.index(column.name), column.name) for column in columns]
@@ -241,6 +242,16 @@ def _key(cell: Cell) -> Hashable:
     return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
+def _in_order(table: ResultTable, column: Column) -> tuple[Hashable, ...]:
+    """Return a dimension's values, numbers such as hours by size: rows sorted by a metric would scatter them."""
+    keys = distinct(table, column)
+    if column.type != "number":
+        return keys
+    return tuple(
+        sorted(keys, key=lambda key: (not isinstance(key, int | float), key if isinstance(key, int | float) else 0))
+    )
+
+
 def _dimension_axis(
     table: ResultTable, column: Column, keys: tuple[Hashable, ...], most: int, adds: bool, language: Language
 ) -> _Axis:
@@ -268,7 +279,7 @@ def _dimension_axis(
 
 def _split(table: ResultTable, column: Column, ranked_by: Column, adds: bool, most: int, language: Language) -> _Axis:
     """Keep the largest series (by sum, or by mean where values do not add up), in the table's order."""
-    keys = distinct(table, column)
+    keys = _in_order(table, column)
     if len(keys) <= most:
         return _dimension_axis(table, column, keys, most, adds, language)
     found: dict[Hashable, list[float]] = {key: [] for key in keys}

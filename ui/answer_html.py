@@ -15,6 +15,7 @@ from wenshu.ui.present import (
     Bullets,
     Choices,
     Grid,
+    KeyFigure,
     KeyFigures,
     Notice,
     Paragraph,
@@ -130,6 +131,11 @@ def header_html(label: str, language: Language) -> Html:
     )
 
 
+def help_html(language: Language) -> Html:
+    """Return the line that says what can be asked, and the keys for those who have them."""
+    return _join([words.HELP.in_(language), element("span", f" · {words.KEYS.in_(language)}", class_="keys")])
+
+
 LOGO = (
     '<svg class="logo" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9" fill="#3355d8"/>'
     '<path d="M9 22v-5M16 22V10M23 22v-8" stroke="#fff" stroke-width="3.4" stroke-linecap="round"/></svg>'
@@ -150,7 +156,7 @@ def _block(block: Paragraph | Bullets | Notice | KeyFigures | ReceiptCard | Choi
             ]
             return element("div", *said, class_=f"notice {block.status}", role="note")
         case KeyFigures():
-            return _key_figures(block)
+            return _key_figures(block, language)
         case ReceiptCard():
             return _receipt(block, language)
         case Choices():
@@ -172,15 +178,17 @@ def _ask_button(question: str) -> Html:
     return element("button", question, type="button", class_="ask", data_ask=question)
 
 
-def _key_figures(block: KeyFigures) -> Html:
-    return element(
-        "dl",
-        *(
-            element("div", element("dt", f.label), element("dd", f.value, class_=f.direction), class_="figure")
-            for f in block.figures
-        ),
-        class_="key-figures",
-    )
+def _key_figures(block: KeyFigures, language: Language) -> Html:
+    return element("dl", *(_key_figure(figure, language) for figure in block.figures), class_="key-figures")
+
+
+def _key_figure(figure: KeyFigure, language: Language) -> Html:
+    parts = [element("dt", figure.label), element("dd", figure.value)]
+    if figure.change:
+        parts.append(element("dd", element("span", figure.change, class_=f"change {figure.direction or ''}")))
+    if figure.before:
+        parts.append(element("dd", words.BEFORE.in_(language).format(figure.before), class_="quiet"))
+    return element("div", *parts, class_="figure")
 
 
 def _figure(block: Picture, png: bytes | None, question: str, language: Language) -> Html:
@@ -211,7 +219,7 @@ def _table(block: Grid, question: str, language: Language, csv: bytes | None) ->
             scope="col",
             class_=kind,
         )
-        for label, kind in zip(block.labels, kinds, strict=True)
+        for label, kind in zip(block.headers, kinds, strict=True)
     ]
     rows = [element("tr", *(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True))) for row in block.rows]
     title = words.TABLE.in_(language)

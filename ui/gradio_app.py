@@ -219,7 +219,7 @@ class _Desk:
             gr.update(placeholder=words.PLACEHOLDER.in_(language), label=words.QUESTION.in_(language)),
             gr.update(value=words.SEND.in_(language)),
             gr.update(value=words.STOP.in_(language)),
-            words.HELP.in_(language),
+            html.help_html(language),
             self._welcome(session or new_session(), language),
         ]
 

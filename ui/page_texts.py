@@ -8,16 +8,16 @@ NAME = "问数 Wenshu"
 TITLE = Text("Wenshu: ask your data", "问数：用问题查数据")
 TAGLINE = Text("Ask your data, see how each number came about", "直接问数据，每个数都说得清来历")
 LANGUAGE = Text("Interface language", "界面语言")
-NEW = Text("New conversation", "新对话")
+NEW = Text("New chat", "新对话")
 QUESTION = Text("Your question", "您的问题")
-PLACEHOLDER = Text("Ask about users, retention or purchases …", "问问用户、留存、购买……")
+PLACEHOLDER = Text("Ask about your data …", "想问什么数据？")
 SEND = Text("Send", "发送")
 STOP = Text("Stop", "停止")
 HELP = Text(
-    "Name a metric, a time and, if you like, a split: “GMV by channel last month”. "
-    "Then ask on: “and by city?” · Enter sends, Shift+Enter starts a new line",
-    "说出指标、时间和想要的拆分，例如“上个月各渠道的成交额”；还可以接着追问“按城市呢？” · Enter 发送，Shift+Enter 换行",
+    "Name a metric, a time and a split: “GMV by channel last month”, then “and by city?”",
+    "说出指标、时间和想要的拆分，例如“上个月各渠道的成交额”；还可以接着追问“按城市呢？”",
 )
+KEYS = Text("Enter sends, Shift+Enter breaks the line", "Enter 发送，Shift+Enter 换行")
 GREETING = Text("What would you like to know?", "想了解哪个数？")
 ASKED = Text("You asked", "您问")
 ANSWERED = Text("Wenshu answered", "问数回答")
@@ -34,6 +34,7 @@ SAVE_TABLE = Text("Download CSV", "下载 CSV")
 TABLE = Text("Data", "数据")
 SORT = Text("Sort by {}", "按{}排序")
 ROWS = Text("{} rows", "{} 行")
+BEFORE = Text("before: {}", "对比期：{}")
 COPY = Text("Copy SQL", "复制 SQL")
 COPIED = Text("Copied", "已复制")
 UNEXPECTED = Text("Something went wrong on our side.", "我们这边出了点问题。")
@@ -52,31 +53,32 @@ class ExampleGroup:
     words: tuple[str, ...]
 
 
-EXAMPLE_GROUPS = (
+EXAMPLE_GROUPS = (  # the first group that has a word of the question takes it
     ExampleGroup(
         Text("Retention and journeys", "留存与转化"),
+        ("retention", "retained", "funnel", "conver", "churn", "lifecycle", "repurchase", "cohort")
+        + ("留存", "转化", "漏斗", "流失", "生命周期", "复购", "同期群"),
+    ),
+    ExampleGroup(
+        Text("Trends and comparisons", "趋势与对比"),
         (
-            "retention",
-            "retained",
-            "funnel",
-            "conversion",
-            "churn",
-            "lifecycle",
-            "留存",
-            "转化",
-            "漏斗",
-            "流失",
-            "生命周期",
-        ),
+            "trend",
+            "compared",
+            " vs ",
+            "against",
+            "year ago",
+            "daily",
+            "weekly",
+            "monthly",
+            "by day",
+            "by week",
+            "by month",
+        )
+        + ("趋势", "走势", "同比", "环比", "对比", "相比", "每天", "每日", "每周", "每月", "按月"),
     ),
     ExampleGroup(
-        Text("Purchases and value", "购买与价值"),
-        ("gmv", "order", "sale", "revenue", "repurchase", "spend", "spent", "buy", "value", "rfm", "ltv", "product")
-        + ("成交", "订单", "销售", "复购", "客单", "购买", "买", "价值", "商品", "金额", "收入", "品类"),
-    ),
-    ExampleGroup(
-        Text("Users and activity", "用户与活跃"),
-        ("user", "customer", "household", "registration", "active", "用户", "新增", "注册", "活跃", "家庭", "客户"),
+        Text("Breakdowns and rankings", "拆分与排名"),
+        (" by ", "top ", "most", "share", "highest", "lowest", "各", "按", "分", "最", "占比", "排名", "前"),
     ),
 )
 MORE_EXAMPLES = Text("More", "更多")
@@ -85,8 +87,8 @@ MORE_EXAMPLES = Text("More", "更多")
 def group_examples(questions: tuple[str, ...], language: Language) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the example questions under the labels of their groups, in order, without empty groups.
 
-    >>> group_examples(("GMV last month", "Day-7 retention"), "en")
-    (('Retention and journeys', ('Day-7 retention',)), ('Purchases and value', ('GMV last month',)))
+    >>> group_examples(("GMV by channel", "Day-7 retention"), "en")
+    (('Retention and journeys', ('Day-7 retention',)), ('Breakdowns and rankings', ('GMV by channel',)))
     """
     grouped: dict[str, list[str]] = {group.label.in_(language): [] for group in EXAMPLE_GROUPS}
     grouped[MORE_EXAMPLES.in_(language)] = []

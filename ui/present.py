@@ -80,10 +80,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class KeyFigure:
-    """Show one number large; `direction` tells whether a change is up or down."""
+    """Show one number large, with its change and what it was before; `direction` tells which way it went."""
 
     label: str
     value: str
+    change: str = ""
+    before: str = ""
     direction: Literal["up", "down", "flat"] | None = None
 
 
@@ -115,7 +117,7 @@ class ShownCell:
 class Grid:
     """Show the first rows of a table; `numeric` tells which columns hold numbers."""
 
-    labels: tuple[str, ...]
+    headers: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: tuple[tuple[ShownCell, ...], ...]
     row_count: int
@@ -187,7 +189,7 @@ def shown_table(table: ResultTable, language: Language) -> Grid:
     if table.truncated:
         notes.append(TRUNCATED.in_(language))
     return Grid(
-        labels=tuple(column.label.in_(language) for column in table.columns),
+        headers=tuple(column.label.in_(language) for column in table.columns),
         numeric=tuple(_is_measure(column) for column in table.columns),
         rows=tuple(
             tuple(
@@ -274,25 +276,32 @@ def _spans(text: str) -> Spans:
 
 
 def _key_figures(table: ResultTable, language: Language) -> KeyFigures | None:
-    """Return the numbers of a table that is one row of up to four measures, where a chart would say nothing more."""
-    if len(table.rows) != 1 or len(table.columns) > 4 or not all(map(_is_measure, table.columns)):
+    """Return the numbers of a table that is one row of measures: each metric with its change and the value before."""
+    if len(table.rows) != 1 or not all(map(_is_measure, table.columns)):
         return None
-    return KeyFigures(
-        tuple(
+    (row,) = table.rows
+    figures = []
+    for column in table.columns:
+        if column.role in ("comparison", "change") and column.metric:
+            continue
+        beside = {other.role: other for other in table.columns if other.metric == column.name}
+        change, before = beside.get("change"), beside.get("comparison")
+        figures.append(
             KeyFigure(
-                column.label.in_(language),
-                _shown_cell(table, column, table.rows[0], language),
-                _direction(column, cell),
+                label=column.label.in_(language),
+                value=_shown_cell(table, column, row, language),
+                change=_shown_cell(table, change, row, language) if change else "",
+                before=_shown_cell(table, before, row, language) if before else "",
+                direction=_direction(row[table.index(change.name)]) if change else None,
             )
-            for column, cell in zip(table.columns, table.rows[0], strict=True)
         )
-    )
+    return KeyFigures(tuple(figures)) if figures else None
 
 
-def _direction(column: Column, cell: Cell) -> Literal["up", "down", "flat"] | None:
-    if column.role != "change" or not isinstance(cell, int | float):
+def _direction(change: Cell) -> Literal["up", "down", "flat"] | None:
+    if not isinstance(change, int | float):
         return None
-    return "up" if cell > 0 else "down" if cell < 0 else "flat"
+    return "up" if change > 0 else "down" if change < 0 else "flat"
 
 
 def _receipt_card(receipt: Receipt, sql: str | None, language: Language) -> ReceiptCard:
@@ -408,7 +417,7 @@ def _block_to_markdown(block: Block) -> str:
         case Notice():
             return "\n\n".join(_escaped(words) for words in (block.message, block.hint) if words)
         case KeyFigures():
-            return "\n".join(f"- {_escaped(f.label)}: **{_escaped(f.value)}**" for f in block.figures)
+            return "\n".join(map(_figure_to_markdown, block.figures))
         case Picture():
             return _escaped(block.alt_text)
         case Grid():
@@ -427,11 +436,16 @@ def _block_to_markdown(block: Block) -> str:
             assert_never(block)
 
 
+def _figure_to_markdown(figure: KeyFigure) -> str:
+    beside = ", ".join(_escaped(text) for text in (figure.change, figure.before) if text)
+    return f"- {_escaped(figure.label)}: **{_escaped(figure.value)}**" + (f" ({beside})" if beside else "")
+
+
 def _grid_to_markdown(grid: Grid) -> str:
     def line(cells: list[str]) -> str:
         return f"| {' | '.join(cells)} |"
 
-    head = line([_escaped(label) for label in grid.labels])
+    head = line([_escaped(label) for label in grid.headers])
     rule = line(["---:" if numeric else "---" for numeric in grid.numeric])
     rows = [line([_escaped(cell.text) for cell in row]) for row in grid.rows]
     return "\n".join([head, rule, *rows, *(f"\n{_escaped(note)}" for note in grid.notes)])

@@ -6,19 +6,32 @@ from datetime import date
 from pathlib import Path
 
 from wenshu.semantic_layer.engine import DuckDBEngine
-from wenshu.semantic_layer.errors import EngineError
+from wenshu.semantic_layer.errors import EngineError, WenshuError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import BUILT_IN, load_model
+from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Text
 
 Progress = Callable[[str, float], None]
 
+SHOP_USERS, SHOP_SEED = 20_000, 7
+
 
 def home() -> Path:
-    """Return the user's data folder: `WENSHU_HOME`, else the platform's usual place."""
-    if chosen := os.environ.get("WENSHU_HOME"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "wenshu"
+    """Return the user's data folder: `WENSHU_HOME`, else the platform's usual place.
+
+    Raises `EngineError` with code `no_home` where this user has no home folder to put it into.
+    """
+    try:
+        if chosen := os.environ.get("WENSHU_HOME"):
+            return Path(chosen).expanduser().absolute()
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share").absolute() / "wenshu"
+    except RuntimeError:  # what pathlib raises for a user without a home
+        raise EngineError(
+            "no_home",
+            Text("There is no home folder to keep data in.", "没有可用于存放数据的用户主目录。"),
+            Text("Set WENSHU_HOME to a folder that you may write to.", "请将 WENSHU_HOME 设为一个可写的文件夹。"),
+        ) from None
 
 
 def database_of(name: str) -> Path:
@@ -29,13 +42,12 @@ def database_of(name: str) -> Path:
 def build(
     name: str, out: Path, *, users: int | None = None, seed: int | None = None, progress: Progress | None = None
 ) -> None:
-    """Write one of the built-in data sets to a file."""
+    """Write one of the built-in data sets to a file; `out` appears only once it is whole."""
     match name:
         case "shop":
             from wenshu.semantic_layer.shop import build_shop
 
-            sizes = {key: value for key, value in (("users", users), ("seed", seed)) if value is not None}
-            build_shop(out, progress=progress, **sizes)
+            build_shop(out, users=users or SHOP_USERS, seed=SHOP_SEED if seed is None else seed, progress=progress)
         case "cdnow" | "journey":
             from wenshu.semantic_layer import published
 
@@ -56,9 +68,7 @@ def open_layer(model: str, database: Path | None, *, progress: Progress | None =
     loaded = load_model(model)
     files = {str(dataset.source): dataset.file for dataset in loaded.datasets if dataset.file}
     if database is None and model in BUILT_IN:
-        database = database_of(model)
-        if not database.exists():
-            build(model, database, progress=progress)
+        database = _built(model, progress)
     elif database is None and len(files) < len(loaded.datasets):
         raise EngineError(
             "database_not_named",
@@ -68,4 +78,44 @@ def open_layer(model: str, database: Path | None, *, progress: Progress | None =
     if files and model not in BUILT_IN:
         folder = Path(model).resolve().parent
         files = {name: str(folder / path) for name, path in files.items()}
-    return SemanticLayer(loaded, DuckDBEngine(database, files=files), clock=date.today, folder=home() / "cache")
+    return SemanticLayer(loaded, DuckDBEngine(database, files=files), clock=date.today, folder=_cache())
+
+
+def misfits(layer: SemanticLayer) -> dict[Text, list[str]]:
+    """Return what the database lacks for a model: each problem with the metrics and dimensions that it stops.
+
+    Compiles every one and runs none, so it takes no longer on much data.
+    """
+    questions = [(metric.name, Query(metrics=(metric.name,))) for metric in layer.model.metrics]
+    questions += [(d.qualified, Query(dimensions=(d.qualified,))) for d in layer.model.dimensions if not d.pii]
+    found: dict[Text, list[str]] = {}
+    for name, query in questions:
+        try:
+            layer.compile(query)
+        except WenshuError as error:
+            found.setdefault(error.message, []).append(name)
+    return found
+
+
+def _built(name: str, progress: Progress | None) -> Path:
+    database = database_of(name)
+    if not database.exists():
+        try:
+            build(name, database, progress=progress)
+        except EngineError as error:
+            if error.code != "cannot_write":
+                raise
+            hint = Text(
+                "Set WENSHU_HOME to a folder that you may write to, or name a database with --db FILE.",
+                "请将 WENSHU_HOME 设为可写的文件夹，或用 --db FILE 指定数据库。",
+            )
+            raise EngineError(error.code, error.message, hint) from None
+    return database
+
+
+def _cache() -> Path | None:
+    """Return where to keep what is known of the data between runs; a user without a home keeps nothing."""
+    try:
+        return home() / "cache"
+    except EngineError:
+        return None

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from wenshu.assistant.question import language_of, normalise
 from wenshu.assistant.timephrases import TimePhrase, find_time_phrases
 from wenshu.semantic_layer.errors import QueryError

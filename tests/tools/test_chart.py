@@ -302,6 +302,14 @@ def test_weekdays_have_names() -> None:
     assert [row.label for row in data.panels[0].series][:2] == ["周一", "周二"] and data.axis == "小时"
 
 
+def test_hours_of_a_grid_are_in_order_whatever_the_rows() -> None:
+    rows: list[tuple[Cell, ...]] = [(day, hour, day) for day in range(1, 8) for hour in (*range(24), None)]
+    result = table((WEEKDAY, HOUR, ORDERS), rows[::-1])
+    data = data_of("heat_map", result, x="hour", y=("orders",), series="weekday", language="en")
+    assert data.categories == (*map(str, range(24)), "unknown")
+    assert [row.label for row in data.panels[0].series] == "Mon Tue Wed Thu Fri Sat Sun".split()
+
+
 def test_panels_by_unit() -> None:
     result = table((time(), GMV, GMV_BEFORE, RETENTION), [(day, 1.0, 2.0, 0.1) for day in MONTHS])
     data = data_of("line", result, x="time", y=("gmv", "gmv_previous", "retention"), series=None, language="zh")

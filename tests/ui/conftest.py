@@ -1,26 +1,23 @@
 """Serves the real chat page to the tests, and opens it in headless Chromium."""
 
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from wenshu.assistant.answer import Answer
-from wenshu.assistant.assistant import Step
+from wenshu.assistant.assistant import Assistant, Step
 from wenshu.assistant.question import Question
+from wenshu.assistant.rules import RulesPlanner
 from wenshu.semantic_layer.text import Text
 from wenshu.ui.gradio_app import HOST, create_app, serve
-
-if TYPE_CHECKING:
-    from wenshu.assistant.assistant import Assistant
+from wenshu.ui.workspace import build, database_of, open_layer
 
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -33,21 +30,24 @@ CHROMIUM_OPTIONS = [
 ]
 
 
-def make_assistant() -> "Assistant":
-    from canned_assistant import CannedAssistant  # until the assistant answers
-
-    return CannedAssistant()
+def make_assistant() -> Assistant:
+    """Return the real assistant over a small demo shop, built in `WENSHU_HOME` where it is missing."""
+    database = database_of("shop")
+    if not database.exists():
+        build("shop", database, users=2_000)
+    layer = open_layer("shop", database)
+    return Assistant(layer, RulesPlanner(layer))
 
 
 @pytest.fixture(scope="session")
-def assistant() -> "Assistant":
+def assistant() -> Assistant:
     return make_assistant()
 
 
 class TroubledAssistant:
     """The same assistant on a bad day: it takes its time, and breaks on "boom"."""
 
-    def __init__(self, assistant: "Assistant") -> None:
+    def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
         self.model = assistant.model
         self.examples = assistant.examples
@@ -61,7 +61,7 @@ class TroubledAssistant:
 
 
 @contextmanager
-def served(assistant: "Assistant") -> Iterator[str]:
+def served(assistant: Assistant) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(create_app(assistant), host=HOST, port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -75,23 +75,21 @@ def served(assistant: "Assistant") -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def address(assistant: "Assistant") -> Iterator[str]:
+def address(assistant: Assistant) -> Iterator[str]:
     with served(assistant) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def troubled_address(assistant: "Assistant") -> Iterator[str]:
+def troubled_address(assistant: Assistant) -> Iterator[str]:
     with served(TroubledAssistant(assistant)) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, 'these tests need Chromium: "apt-get install chromium", or leave them out with -m "not browser"'
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
         yield browser
         browser.close()
 

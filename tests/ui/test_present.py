@@ -22,6 +22,7 @@ from wenshu.ui.present import (
     Bullets,
     Choices,
     Grid,
+    KeyFigure,
     KeyFigures,
     Notice,
     Paragraph,
@@ -80,7 +81,7 @@ def test_cells_are_written_for_people_in_their_language() -> None:
         ["未知", "¥3.00", "无数据", "无数据"],
     ]
     assert texts(shown_table(SPLIT, "en"))[0] == ["TikTok", "¥1,234.50", "21.3%", "+5.0%"]
-    assert shown_table(SPLIT, "zh").labels == ("渠道", "成交额", "复购率", "变化")
+    assert shown_table(SPLIT, "zh").headers == ("渠道", "成交额", "复购率", "变化")
     assert shown_table(SPLIT, "zh").numeric == (False, True, True, True)
 
 
@@ -162,14 +163,16 @@ def test_an_answer_reads_from_its_sentence_to_what_to_ask_next() -> None:
 
 
 def test_one_row_of_numbers_is_shown_large() -> None:
-    table = ResultTable(columns=(GMV, CHANGE), rows=((1234.5, -0.05),))
+    before = Column(name="gmv_before", role="comparison", type="number", label=same("x"), unit="CNY", metric="gmv")
+    table = ResultTable(columns=(GMV, before, CHANGE, RATE), rows=((1234.5, 1300, -0.05, None),))
     blocks = present(replace(ANSWER, table=table))
     (figures,) = [block for block in blocks if isinstance(block, KeyFigures)]
-    assert [(f.label, f.value, f.direction) for f in figures.figures] == [
-        ("GMV", "¥1,234.50", None),
-        ("change", "-5.0%", "down"),
-    ]
+    assert figures.figures == (
+        KeyFigure("GMV", "¥1,234.50", change="-5.0%", before="¥1,300.00", direction="down"),
+        KeyFigure("repurchase rate", "no data"),
+    )
     assert not any(isinstance(block, Picture | Grid) for block in blocks)
+    assert "- GMV: **¥1,234.50** (-5.0%, ¥1,300.00)" in to_markdown(blocks)
 
 
 @pytest.mark.parametrize("kind", ["table", "number"])
@@ -274,10 +277,10 @@ def test_whatever_a_name_is_the_page_has_the_same_elements(name) -> None:
 
 
 def test_examples_are_grouped_and_none_is_lost() -> None:
-    questions = ("各渠道的7日留存率", "上个月的成交额", "最近30天的活跃用户", "别的")
+    questions = ("上个月各渠道的成交额", "各渠道的7日留存率", "最近12周每周的活跃用户数", "昨天的订单数")
     assert group_examples(questions, "zh") == (
         ("留存与转化", ("各渠道的7日留存率",)),
-        ("购买与价值", ("上个月的成交额",)),
-        ("用户与活跃", ("最近30天的活跃用户",)),
-        ("更多", ("别的",)),
+        ("趋势与对比", ("最近12周每周的活跃用户数",)),
+        ("拆分与排名", ("上个月各渠道的成交额",)),
+        ("更多", ("昨天的订单数",)),
     )
