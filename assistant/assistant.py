@@ -119,7 +119,7 @@ class Assistant:
         )
 
     def _state(self, blank: Answer, outcome: Statement) -> Answer:
-        metrics = [self.model.metric_by_name[name] for name in outcome.metrics]
+        metrics = [self.model.metric(name) for name in outcome.metrics]
         told = [(m.name, m.label.in_(blank.language), definition(m, self.model).in_(blank.language)) for m in metrics]
         colon = "：" if blank.language == "zh" else ": "
         text = "\n\n".join(f"**{label}**{colon}{meaning}" for _, label, meaning in told)

@@ -6,7 +6,7 @@ overlapping matches the cover with the longest words wins. What no match covers 
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -14,15 +14,19 @@ from typing import Any, Literal
 
 import yaml
 
+from wenshu.assistant.numerals import CHINESE_NUMBER
+from wenshu.assistant.numerals import number as read_number
 from wenshu.assistant.question import normalise
 from wenshu.assistant.timephrases import TimePhrase, find_time_phrases
-from wenshu.semantic_layer.model import Model, Synonyms
+from wenshu.semantic_layer.model import Model, Synonyms, parameter
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.text import Language, Text
 
 Kind = Literal["metric", "dimension", "value", "dataset", "absent", "word", "time", "number"]
-TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[a-z_]+\d*(?:'[a-z]+)*|>=|<=|[%><=~&、–-]|[^\s\W]")
-CHINESE_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两": 2, "十": 10}
+TOKEN = re.compile(
+    r"\d+(?:[.,]\d+)*|[a-z_]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
+)
+SLOT = "{n}"  # in a phrase of the model: any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,10 @@ class Target:
     name: str
     value: Any = None
     grain: Grain | None = None
+
+    def numbered(self, n: int | None) -> "Target":
+        """Return the target with a number in its name's parameters, as in `retention[n=30]`."""
+        return self if n is None else replace(self, name=f"{self.name}[n={n}]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,22 +124,29 @@ class Vocabulary:
 
     def _add(self, phrase: str, target: Target) -> None:
         node = self._root
-        for token in tokenise(normalise(phrase)):
-            node = node.following.setdefault(token.key, _Node())
+        for i, part in enumerate(phrase.split(SLOT)):
+            keys = [SLOT] if i else []
+            for key in (*keys, *(token.key for token in tokenise(normalise(part)))):
+                node = node.following.setdefault(key, _Node())
         if node is not self._root and target not in node.targets:
             node.targets.append(target)
 
     def matches(self, tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, tuple[Target, ...]]]:
-        """Yield (first token, one past the last, targets) of every phrase that occurs."""
+        """Yield (first token, one past the last, targets) of every phrase that occurs, with the number in its slot."""
         for start in range(len(tokens)):
-            node = self._root
+            here: list[tuple[_Node, int | None]] = [(self._root, None)]
             for end in range(start, len(tokens)):
-                found = node.following.get(tokens[end].key)
-                if found is None:
+                key = tokens[end].key
+                number = _number(key) if any(SLOT in node.following for node, _ in here) else None
+                following = [(node.following[key], n) for node, n in here if key in node.following]
+                if number is not None and number == int(number):
+                    following += [(node.following[SLOT], int(number)) for node, _ in here if SLOT in node.following]
+                if not following:
                     break
-                node = found
-                if node.targets:
-                    yield start, end + 1, tuple(node.targets)
+                here = following
+                targets = tuple(target.numbered(n) for node, n in here for target in node.targets)
+                if targets:
+                    yield start, end + 1, targets
 
 
 def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
@@ -140,10 +155,14 @@ def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
 
     for metric in model.metrics:
         for phrase in words(metric.name, metric.label, metric.synonyms):
-            yield phrase, Target("metric", metric.name)
+            if SLOT in phrase or parameter(metric) is None or not metric.at_number:
+                yield phrase, Target("metric", metric.name)
         for grain, synonyms in metric.at_grain:
             for phrase in synonyms:
                 yield phrase, Target("metric", metric.name, grain=grain)
+        for number, synonyms in metric.at_number:
+            for phrase in synonyms:
+                yield phrase, Target("metric", f"{metric.name}[n={number}]")
     for dataset in model.datasets:
         for phrase in words(dataset.name, dataset.label, dataset.synonyms):
             yield phrase, Target("dataset", dataset.name)
@@ -153,6 +172,10 @@ def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
             for value in dimension.values:
                 for phrase in words(str(value.value), value.label, value.synonyms):
                     yield phrase, Target("value", dimension.qualified, value.value)
+            for label, synonyms, values in dimension.groups:
+                for phrase in (label.en, label.zh, *synonyms):
+                    for grouped in values:
+                        yield phrase, Target("value", dimension.qualified, grouped)
     for i, (label, synonyms) in enumerate(model.absent):
         for phrase in (label.en, label.zh, *synonyms):
             yield phrase, Target("absent", str(i))
@@ -200,13 +223,16 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
 
 
 def _number(word: str) -> float | None:
+    """Return the number a token is, in digits or Chinese numerals, or None."""
     if word and word[0].isdigit():
         plain = word.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", word) else word
         try:
             return float(plain)
         except ValueError:
             return None
-    return float(CHINESE_DIGITS[word]) if word in CHINESE_DIGITS else None
+    if word and re.fullmatch(CHINESE_NUMBER, word):
+        return float(read_number(word))
+    return None
 
 
 def _best_cover(

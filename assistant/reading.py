@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from wenshu.assistant.linker import LinkedQuestion, Mention, Target
 from wenshu.assistant.timephrases import TimePhrase
-from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER
+from wenshu.semantic_layer.model import Funnel, LifetimeValue, Model, RepurchaseWithin, Retention
 from wenshu.semantic_layer.periods import Compare, Grain
 from wenshu.semantic_layer.query import Op
 
@@ -72,6 +73,16 @@ class NumberCondition:
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCondition:
+    """Hold a comparison of a user's own metric with a number: users with more than 3 orders, who never bought."""
+
+    metric: tuple[Target, ...]
+    op: Op
+    value: float | Literal["average"]
+    period: TimePhrase | None = None
+
+
 @dataclass(slots=True)
 class Reading:
     """Collect what the rules find; `claimed` are the positions of the mentions they used."""
@@ -96,6 +107,10 @@ class Reading:
     order: Literal["ascending", "descending"] | None = None
     limit: int | None = None
     others: bool = False
+    users_with: list[UserCondition] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    window: int | None = None
+    own_key: str | None = None
     nouns: list[str] = field(default_factory=list)
     asks_which: bool = False
 
@@ -123,6 +138,16 @@ class Reading:
 
     def has_word(self, *classes: str) -> bool:
         return any(mention.is_word(*classes) for mention in self.mentions)
+
+    @property
+    def asks_for_number(self) -> bool:
+        """Say whether a metric is named, or users or steps that can be counted."""
+        counted = self.asks_how_many and bool(self.filters)
+        return bool(self.metrics or self.users_with or len(self.steps) > 1 or counted)
+
+    @property
+    def asks_how_many(self) -> bool:
+        return self.has_word("how_many")
 
     def unclaimed(self) -> tuple[str, ...]:
         """Return the words that no rule understood, as the asker wrote them."""
@@ -158,6 +183,9 @@ def read_times(reading: Reading) -> None:
         if phrase is None:
             continue
         reading.claim(i)
+        before = reading.beside(i, -1)
+        if before is not None and reading.mentions[before].is_word("above", "below"):
+            reading.claim(before)  # "over the last 12 weeks"
         if phrase.period is not None:
             reading.periods.append(phrase)
         if phrase.grain is not None:
@@ -216,19 +244,26 @@ def read_conditions(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("above", "below") and reading.free(i):
             for j in reading.near(i, +1, 3):
-                kind = (
-                    "average"
-                    if reading.mentions[j].is_word("average")
-                    else "total"
-                    if reading.mentions[j].is_word("overall")
-                    else None
-                )
+                kind = _benchmark(reading, i, j)
                 if kind is not None and (owner := _owner(reading, i, j)) is not None and owner[1]:
                     op = Op.GT if mention.is_word("above") else Op.LT
                     reading.numbers.append(NumberCondition(metric=owner[1], op=op, value=kind))
                     between = [k for k in range(i, j + 1) if k == i or k == j or reading.mentions[k].of("dimension")]
                     reading.claim(*between)
                     break
+
+
+def _benchmark(reading: Reading, position: int, other: int) -> Literal["average", "total"] | None:
+    """Return what a comparison is with: the average, or the metric of all rows together when it is named again."""
+    mention = reading.mentions[other]
+    if mention.is_word("average"):
+        return "average"
+    again = (
+        any(m.of("metric") == mention.of("metric") for m in reading.mentions[:position])
+        if mention.of("metric")
+        else False
+    )
+    return "total" if mention.is_word("overall") or again else None
 
 
 def _multiplied(reading: Reading, position: int) -> tuple[float, int]:
@@ -358,6 +393,156 @@ def _after_by(reading: Reading, position: int) -> bool:
     )
 
 
+def read_funnel(reading: Reading) -> None:
+    """从注册到加购再到结算, checkout to pay: the steps of a funnel, its window, and whether each step is a row."""
+    funnel = next((metric for metric in reading.model.metrics if isinstance(metric, Funnel)), None)
+    if funnel is None:
+        return
+    known = {step.name for step in (*funnel.steps, *funnel.choices)}
+    best: list[tuple[int, str]] = []
+    for i in range(len(reading.mentions)):
+        chain = _chain(reading, i, known)
+        best = chain if len(chain) > len(best) else best
+    named = any(target.name.partition("[")[0] == funnel.name for targets in reading.metrics for target in targets)
+    if len(best) < 2 and not named:
+        return
+    reading.steps = [name for _, name in best] if len(best) > 1 else []
+    if reading.steps:
+        for i, mention in enumerate(reading.mentions):
+            if any(target.value in reading.steps for target in mention.of("value")):
+                reading.claim(i)
+        reading.claim(*range(best[0][0], best[-1][0] + 1))
+        reading.metrics = [targets for targets in reading.metrics if not _named_step(targets, reading, best)]
+    reading.window = _window(reading)
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("step", "conversion", "share", "to") and not mention.of("metric"):
+            reading.claim(i)
+        if mention.is_word("step"):
+            reading.own_key = FUNNEL_STEP
+    if not reading.steps and named and not any(mention.is_word("conversion") for mention in reading.mentions):
+        reading.own_key = FUNNEL_STEP
+
+
+def _chain(reading: Reading, start: int, known: set[str]) -> list[tuple[int, str]]:
+    """Return the step values from a position on that are joined by 到/→/to/then, each with its position."""
+    name = next((t.value for t in reading.mentions[start].of("value") if t.value in known), None)
+    if name is None:
+        return []
+    chain, here = [(start, str(name))], start
+    while True:
+        joint = reading.beside(here, +1)
+        if joint is None or not reading.mentions[joint].is_word("to", "and"):
+            return chain
+        while (following := reading.beside(joint, +1)) is not None and reading.mentions[following].is_word("to", "so"):
+            joint = following
+        if following is None:
+            return chain
+        step = next((t.value for t in reading.mentions[following].of("value") if t.value in known), None)
+        if step is None:
+            return chain
+        chain.append((following, str(step)))
+        here = following
+
+
+def _named_step(targets: tuple[Target, ...], reading: Reading, chain: list[tuple[int, str]]) -> bool:
+    inside = [m for i, m in enumerate(reading.mentions) if chain[0][0] <= i <= chain[-1][0]]
+    return any(mention.of("metric") == targets for mention in inside)
+
+
+def _window(reading: Reading) -> int | None:
+    """Return the days of “within 7 days” or “1天内”, claiming the words."""
+    for i, mention in enumerate(reading.mentions):
+        if mention.number is None or not reading.free(i):
+            continue
+        following = i + 1
+        if following < len(reading.mentions) and reading.mentions[following].is_word("day_unit"):
+            reading.claim(i, following)
+            before = reading.beside(i, -1)
+            if before is not None and reading.mentions[before].is_word("at_most", "within"):
+                reading.claim(before)
+            return int(mention.number)
+    return None
+
+
+def read_cohorts(reading: Reading) -> None:
+    """Curves, triangles, stages; and the words that only say who a behavioural metric is about (注册用户的7日留存)."""
+    names = {target.name.partition("[")[0] for targets in reading.metrics for target in targets}
+    behaviours = [
+        metric for metric in reading.model.metrics if metric.name in names and metric.name in _anchors(reading.model)
+    ]
+    anchors = {_anchors(reading.model)[metric.name] for metric in behaviours}
+    if not behaviours and not reading.steps:
+        return
+    if reading.steps:
+        anchors |= set(_anchors(reading.model).values())
+    kept = [targets for targets in reading.metrics if not {t.name for t in targets} & anchors]
+    if kept and len(kept) < len(reading.metrics) and not _joined_metrics(reading):
+        reading.metrics = kept
+    elif reading.steps and not kept:
+        reading.metrics = []
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("curve", "triangle") and not mention.of("metric") and behaviours:
+            reading.own_key = PERIOD_NUMBER
+            reading.claim(i)
+
+
+def _anchors(model: Model) -> dict[str, str]:
+    """Return the start metric of each cohort metric."""
+    return {
+        m.name: model.anchor(m).name
+        for m in model.metrics
+        if isinstance(m, Retention | LifetimeValue | RepurchaseWithin | Funnel)
+    }
+
+
+def _joined_metrics(reading: Reading) -> bool:
+    """Say whether two metrics stand side by side: GMV and new users."""
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("and") and all(
+            (k := reading.beside(i, step)) is not None and reading.mentions[k].of("metric") for step in (-1, 1)
+        ):
+            return True
+    return False
+
+
+def read_user_conditions(reading: Reading) -> None:
+    """消费超过2000元的用户, users with more than 3 orders, 没有下单的用户: of users rather than of the groups."""
+    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
+    for number in list(reading.numbers):
+        if not number.metric or number.value == "total" or number.high is not None:
+            continue
+        about_users = any(
+            mention.of("dataset") and mention.of("dataset")[0].name in entities for mention in reading.mentions
+        )
+        groups = (
+            any(m.of("dimension") and i not in reading.claimed for i, m in enumerate(reading.mentions)) or reading.grain
+        )
+        if about_users and not groups:
+            reading.numbers.remove(number)
+            value = number.value if number.value == "average" else float(number.value)
+            reading.users_with.append(UserCondition(metric=number.metric, op=number.op, value=value))
+            if number.metric in reading.metrics and sum(m.of("metric") == number.metric for m in reading.mentions) == 1:
+                reading.metrics.remove(number.metric)
+    for i, mention in enumerate(reading.mentions):
+        if not mention.is_word("none") or not reading.free(i):
+            continue
+        owner = next((k for k in reading.near(i, +1, 2) if reading.mentions[k].of("metric")), None)
+        if owner is None:
+            continue
+        metric = reading.mentions[owner].of("metric")
+        period = reading.periods[-1] if reading.periods and _before(reading, reading.periods[-1], i) else None
+        reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period))
+        if metric in reading.metrics and sum(m.of("metric") == metric for m in reading.mentions) == 1:
+            reading.metrics.remove(metric)
+        reading.claim(i, owner)
+
+
+def _before(reading: Reading, phrase: TimePhrase, position: int) -> bool:
+    """Say whether a period stands right before a position (最近60天|没有购买)."""
+    before = reading.beside(position, -1)
+    return before is not None and reading.mentions[before].time is phrase
+
+
 def read_values(reading: Reading) -> None:
     """抖音渠道, not iOS, 除了百度, 北京和上海: filters, with the noun beside them."""
     i = 0
@@ -449,7 +634,10 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_comparison,
     read_times,
     read_metrics,
+    read_funnel,
+    read_cohorts,
     read_conditions,
+    read_user_conditions,
     read_ranking,
     read_shares_and_trends,
     read_values,

@@ -242,7 +242,7 @@ class Binder:
         works = [
             metric.name
             for metric in self.model.metrics
-            if all(self.path(leaf.dataset, dimension.dataset) is not None for leaf in self.model.leaves(metric.name))
+            if all(self.path(leaf.dataset, dimension.dataset) is not None for leaf in self.model.leaves_of(metric))
         ]
         return ", ".join(works[:5])
 
@@ -398,6 +398,8 @@ class Binder:
 
     def _time(self, aggregate: Aggregate, scope: "Scope") -> exp.Expression | None:
         expr = aggregate.time or self.model.dataset_by_name[aggregate.dataset].time
+        if aggregate.undated:
+            return None
         if expr is None:
             label = aggregate.label
             caveat = Text(

@@ -17,6 +17,7 @@ from wenshu.semantic_layer.text import Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
 AGGREGATES = ("count", "count_distinct", "sum", "average", "min", "max", "median")
+UNDATED = "none"  # the `time` of a metric that no period applies to
 MOST_INDEXED = ("string",)  # the types whose values people name in questions
 Path_ = tuple[str | int, ...]
 
@@ -253,7 +254,8 @@ class Builder:
                 )
                 return m.Aggregate(
                     **common, aggregation=m.Aggregation(spec.type), dataset=spec.dataset,
-                    expr=parse("expr"), where=parse("where"), time=parse("time"),
+                    expr=parse("expr"), where=parse("where"), time=parse("time") if spec.time != UNDATED else None,
+                    undated=spec.time == UNDATED,
                 )  # fmt: skip
             case s.RatioSpec():
                 for key in ("numerator", "denominator"):

@@ -134,13 +134,14 @@ class MetricCommon:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregate(MetricCommon):
-    """Fold the rows of one dataset; `where` is a condition over its columns, `time` dates its rows."""
+    """Fold the rows of one dataset; `where` is a condition over its columns, `time` dates its rows, `undated` has none."""
 
     aggregation: Aggregation
     dataset: str
     expr: exp.Expression | None = None
     where: exp.Expression | None = None
     time: exp.Expression | None = None
+    undated: bool = False
 
     @property
     def additive(self) -> bool:
@@ -336,7 +337,10 @@ class Model:
 
     def leaves(self, name: str) -> tuple[Aggregate, ...]:
         """Return the aggregates that decide what the metric `name` can be split and filtered by, without repeats."""
-        metric = self.metric(name)
+        return self.leaves_of(self.metric(name))
+
+    def leaves_of(self, metric: Metric) -> tuple[Aggregate, ...]:
+        """Return the same for a metric, whatever parameters it was given."""
         match metric:
             case Aggregate():
                 return (metric,)

@@ -82,12 +82,13 @@ def raw_lines(table: ResultTable, language: Language) -> Iterator[str]:
 
 
 def catalogue_lines(listed: dict[str, Any], language: Language) -> Iterator[str]:
-    """Yield what a model can be asked, section by section."""
-    sections = [name for name in HEADINGS if listed.get(name)]
-    for number, section in enumerate(sections):
+    """Yield what a model can be asked, section by section; a segment is a dimension of users that is computed."""
+    segments = [entry for entry in listed["dimensions"] if entry["name"] in listed["segments"]]
+    dimensions = [entry for entry in listed["dimensions"] if entry not in segments]
+    sections = {"metrics": listed["metrics"], "dimensions": dimensions, "segments": segments}
+    for number, (section, entries) in enumerate((name, found) for name, found in sections.items() if found):
         yield from [""] * bool(number)
         yield HEADINGS[section].in_(language)
-        entries = listed[section]
         rows = [[entry["name"], entry["label"], entry["definition"]] for entry in entries]
         yield from (f"  {_harmless(line)}" for line in aligned(rows, (False, False, False)))
 

@@ -1,14 +1,15 @@
 """Owns the demo and published databases that the tests of this folder share: each is built once in a run, where one is wanted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from wenshu.semantic_layer.engine import DuckDBEngine
+from wenshu.semantic_layer.engine import DuckDBEngine, EngineSettings
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import load_model
 from wenshu.semantic_layer.published import build_cdnow, build_journey
@@ -79,3 +80,46 @@ def cdnow(connection_to: Callable[[str], duckdb.DuckDBPyConnection]) -> duckdb.D
 @pytest.fixture(scope="session")
 def journey(connection_to: Callable[[str], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
     return connection_to("journey")
+
+
+# The small shop: tables for a test to fill with a few rows of its own
+
+FIRST_DAY, AS_OF = date(2025, 1, 1), date(2026, 3, 31)
+TABLES = {
+    "users": "user_id BIGINT, channel VARCHAR, gender VARCHAR, birth_year INTEGER, registered_at TIMESTAMP, phone VARCHAR",
+    "events": "user_id BIGINT, event_name VARCHAR, platform VARCHAR, event_time TIMESTAMP",
+    "orders": "order_id BIGINT, user_id BIGINT, ordered_at TIMESTAMP, paid_at TIMESTAMP, amount DECIMAL(9,2), "
+    "discount DOUBLE, platform VARCHAR, is_gift BOOLEAN",
+    "order_items": "order_id BIGINT, product_id BIGINT, quantity INTEGER, price DECIMAL(9,2)",
+    "products": "product_id BIGINT, category VARCHAR",
+    "opening_days": "opened_on DATE",
+}
+Rows = Mapping[str, Iterable[tuple[object, ...]]]
+
+
+def write_small_shop(path: Path, rows: Rows) -> None:
+    """Write the small shop to a new DuckDB file; a table without rows is empty."""
+    given: Rows = {"opening_days": [(FIRST_DAY,), (AS_OF,)], **rows}
+    with duckdb.connect(str(path)) as connection:
+        for table, columns in TABLES.items():
+            connection.execute(f"CREATE TABLE {table} ({columns})")
+            if values := list(given.get(table, ())):
+                row = f"({', '.join('?' * len(values[0]))})"
+                cells = [cell for cells in values for cell in cells]
+                connection.execute(f"INSERT INTO {table} VALUES {', '.join([row] * len(values))}", cells)
+
+
+@pytest.fixture(scope="session")
+def small_shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Rows], SemanticLayer]:
+    """Return the function that writes rows to a new database and gives the small shop's semantic layer over it."""
+    folder = tmp_path_factory.mktemp("small_shops")
+    model = load_model(str(Path(__file__).parent / "small_shop.yml"))
+    files = (folder / f"{number}.duckdb" for number in count())
+
+    def layer(rows: Rows) -> SemanticLayer:
+        path = next(files)
+        write_small_shop(path, rows)
+        engine = DuckDBEngine(path, settings=EngineSettings(threads=1))
+        return SemanticLayer(model, engine, clock=lambda: AS_OF)
+
+    return layer

@@ -1,0 +1,347 @@
+"""Owns settling a reading: which of the things a word may mean fits everything else asked, as one semantic query.
+
+The noun beside a value decides its dimension, then what is counted, then the fewest joins; of several metrics the
+first that has every dimension and filter wins, in the order of the model file. Nothing is guessed that fits nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import product
+
+from sqlglot import exp
+
+from wenshu.assistant.linker import Target
+from wenshu.assistant.reading import Reading, UserCondition, ValueFilter
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, PERIOD_NUMBER
+from wenshu.semantic_layer.binder import Binder
+from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.model import Aggregate, Aggregation, Funnel, Metric, Model, Retention, metric_column
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain
+from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
+from wenshu.semantic_layer.text import Text
+
+UNIT_DAYS = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31}
+ALL_DAYS = 700  # about as many as the data hold where no period is named, for the choice of a grain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Hold the metrics chosen for the words of a question, and its filters as the model knows them."""
+
+    metrics: tuple[Target, ...]
+    filters: tuple[Where, ...]
+
+
+class Settler:
+    """Settle readings over one model."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def settle(
+        self, reading: Reading, inherited: tuple[str, ...], metrics: tuple[tuple[Target, ...], ...] | None = None
+    ) -> Settled:
+        """Choose, among the metrics that the words may mean, the first that have every dimension and filter asked for.
+
+        Raises the `QueryError` of the first choice where none fits.
+        """
+        names = [*inherited, *reading.dimensions, *(n.dimension for n in reading.numbers if n.dimension)]
+        dated = bool(reading.periods or reading.grain or reading.trend)
+        problem: QueryError | None = None
+        for choice in product(*(metrics if metrics is not None else self.named_metrics(reading))):
+            if dated and len(choice) == 1 and self._is_undated(choice[0]) and self._has_other(reading, choice[0]):
+                continue  # of several readings, one that the period applies to
+            try:
+                filters = self._fit(choice, names, reading.filters)
+                return Settled(metrics=tuple(dict.fromkeys(choice)), filters=filters)
+            except QueryError as error:
+                problem = problem or error
+        assert problem is not None
+        raise problem
+
+    def named_metrics(self, reading: Reading) -> list[tuple[Target, ...]]:
+        """Return the metrics named: a funnel with the steps and the window said, users where only users are asked for."""
+        named = list(reading.metrics)
+        funnels = [metric for metric in self.model.metrics if isinstance(metric, Funnel)]
+        if funnels and (reading.steps or reading.window is not None):
+            said = [f"steps={'>'.join(reading.steps)}"] if reading.steps else []
+            said += [f"n={reading.window}"] if reading.window is not None else []
+            funnel = (Target("metric", f"{funnels[0].name}[{','.join(said)}]"),)
+            named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
+            named.append(funnel)
+        if not named and (reading.users_with or (reading.filters and reading.asks_how_many)):
+            named = [
+                (Target("metric", metric.name),) for metric in self.model.metrics if self._counts_all_users(metric)
+            ][:1]
+        return named
+
+    def _counts_all_users(self, metric: Metric) -> bool:
+        entity = isinstance(metric, Aggregate) and bool(self.model.dataset_by_name[metric.dataset].entity)
+        return isinstance(metric, Aggregate) and entity and metric.undated and metric.aggregation is Aggregation.COUNT
+
+    def _is_undated(self, target: Target) -> bool:
+        metric = self.model.metric(target.name)
+        return isinstance(metric, Aggregate) and metric.undated
+
+    def _has_other(self, reading: Reading, target: Target) -> bool:
+        return any(target in targets and len(targets) > 1 for targets in reading.metrics)
+
+    def _fit(
+        self, metrics: Iterable[Target], dimensions: Iterable[str], filters: Iterable[ValueFilter]
+    ) -> tuple[Where, ...]:
+        binder = Binder(self.model, date.min)
+        leaves = [leaf for target in metrics for leaf in self.model.leaves(target.name)]
+        for name in dimensions:
+            for leaf in leaves:
+                if name not in BEHAVIOUR_KEYS:
+                    binder.dimension(name, leaf)
+        return tuple(self.filter(binder, leaves, item) for item in filters)
+
+    def filter(self, binder: Binder, leaves: list[Aggregate], item: ValueFilter) -> Where:
+        """Return a filter on the dimension that the value belongs to: the noun beside it settles, then what is counted."""
+        problem: QueryError | None = None
+        for qualified in sorted(item.dimensions, key=lambda name: self._distance(binder, leaves, name, item.noun)):
+            name = binder.canonical(qualified)
+            bare = qualified.rpartition(".")[2]
+            shared = sum(1 for d in self.model.dimensions if d.name == bare) > 1
+            try:
+                for leaf in leaves:
+                    binder.dimension(bare if shared else name, leaf)
+            except QueryError as error:
+                problem = problem or error
+                continue
+            values = item.values(qualified)
+            many = len(values) > 1
+            op = (Op.NOT_IN if many else Op.NE) if item.negated else (Op.IN if many else Op.EQ)
+            return Where(dimension=bare if shared else name, op=op, values=values)
+        if problem is None:
+            raise QueryError(
+                "ambiguous_values", Text("The values named belong to different dimensions.", "所列的值属于不同的维度。"),
+                Text("Name values of one dimension.", "请列出同一维度的值。"),
+            )  # fmt: skip
+        raise problem
+
+    def _distance(self, binder: Binder, leaves: list[Aggregate], qualified: str, noun: str | None) -> tuple[int, int]:
+        """Return how far a dimension is from what the words say: named beside, of the thing counted, own, by joins."""
+        dataset, _, name = qualified.rpartition(".")
+        if noun in (name, dataset):
+            return (0, 0)
+        if not leaves:
+            return (1, 0)
+        if dataset == self._subject(leaves[0]):
+            return (1, 0)
+        paths = [binder.path(leaf.dataset, dataset) for leaf in leaves]
+        return (2, sum(len(path) if path is not None else 99 for path in paths))
+
+    def _subject(self, leaf: Aggregate) -> str:
+        """Return the dataset of the things a metric counts: users for distinct users, else its own rows."""
+        if leaf.aggregation is Aggregation.COUNT_DISTINCT and leaf.expr is not None:
+            for r in self.model.relationships:
+                if (
+                    r.many == leaf.dataset
+                    and r.many_columns == (leaf.expr.name,)
+                    and self.model.dataset_by_name[r.one].entity
+                ):
+                    return r.one
+        return leaf.dataset
+
+    # building the query
+
+    def query(self, reading: Reading, settled: Settled, as_of: date) -> tuple[Query, tuple[Text, ...]]:
+        """Return the query a settled reading asks for, and the readings taken where the words allow another."""
+        assumptions: list[Text] = list(self._said_of(reading, settled))
+        metrics = tuple(target.name for target in settled.metrics)
+        period, to_date, compared, grain = self._times(reading, settled)
+        dimensions = list(dict.fromkeys([*reading.parts, *reading.dimensions]))
+        if reading.own_key and not any(_base(t) in dimensions for t in settled.metrics):
+            metrics = tuple(self._curved(name) if reading.own_key == PERIOD_NUMBER else name for name in metrics)
+            if reading.own_key == PERIOD_NUMBER or not (reading.dimensions or compared):
+                dimensions.append(reading.own_key)
+        # "the share of sign-ups active on day 30" names a rate already
+        shared = reading.share and not all(self.model.metric(name).unit == "%" for name in metrics)
+        filters: Filter | None = None
+        for condition in reading.users_with:
+            filters = both(filters, self._users_with(condition, period))
+        if reading.users_with and all(self._is_undated(target) for target in settled.metrics):
+            period, to_date = None, None
+        share: Share | None = None
+        for where, item in zip(settled.filters, reading.filters, strict=True):
+            if item.joined and not item.negated and where.dimension not in dimensions and not shared:
+                dimensions.append(where.dimension)  # values side by side
+            if shared and where is settled.filters[-1] and not reading.dimensions and not item.negated:
+                share = Share(where=where)
+            else:
+                filters = both(filters, where)
+        if reading.weekdays and "day_type" not in dimensions:
+            filters = both(filters, Where(dimension="weekday", op=Op.IN, values=tuple(sorted(reading.weekdays))))
+        for number in reading.numbers:
+            if number.dimension and self._defines(metrics, number.dimension):
+                continue  # "差评率（1-2星占比）" says what the metric means
+            if number.dimension and isinstance(number.value, float | int):
+                values = (_whole(number.value),) if number.high is None else (_whole(number.value), _whole(number.high))
+                filters = both(filters, Where(dimension=number.dimension, op=number.op, values=values))
+        if shared and share is None:
+            share = Share()
+        conditions = tuple(
+            Condition(
+                metric=metric_column(self._named(number.metric, metrics)),
+                op=number.op,
+                value=number.value,
+                high=number.high,
+            )
+            for number in reading.numbers
+            if number.metric
+        )
+        if conditions and not dimensions and not grain:
+            raise QueryError(
+                "no_dimension",
+                Text(
+                    "The condition needs groups that it chooses among, such as cities or months.",
+                    "该条件需要有可供筛选的分组，例如城市或月份。",
+                ),
+                Text("Say which: “cities with GMV over 1 million”.", "请说明分组，例如“成交额超过100万的城市”。"),
+            )
+        order = self._order(reading, metrics, compared is not None)
+        if (
+            (reading.superlative or reading.limit)
+            and not dimensions
+            and not grain
+            and (noun := self._noun_dimension(reading))
+        ):
+            dimensions.append(noun)
+        return (
+            Query(
+                metrics=metrics, dimensions=tuple(dimensions), grain=grain, period=period, to_date=to_date, filters=filters, conditions=conditions,
+                compare=compared, share=share, order=order, limit=reading.limit, others=reading.others,
+            ),
+            tuple(assumptions),
+        )  # fmt: skip
+
+    def _users_with(self, condition: UserCondition, period: DateRange | None) -> UsersWith:
+        """Return a condition on a user's own metric, over its own period or the question's."""
+        own = condition.period.period if condition.period is not None else period
+        metric = next((t.name for t in condition.metric if isinstance(self.model.metric(t.name), Aggregate)), None)
+        return UsersWith(metric=metric or condition.metric[0].name, op=condition.op, value=condition.value, period=own)
+
+    def _defines(self, metrics: tuple[str, ...], dimension: str) -> bool:
+        """Say whether a metric's own condition is about this dimension already."""
+        columns = {c.name for d in self.model.dimensions if d.name == dimension for c in d.expr.find_all(exp.Column)}
+        wheres = [leaf.where for name in metrics for leaf in self.model.leaves(name) if leaf.where is not None]
+        return any(column.name in columns for where in wheres for column in where.find_all(exp.Column))
+
+    def _curved(self, name: str) -> str:
+        """Return a retention whose curve runs to day 30 where no day was said."""
+        metric = self.model.metric(name)
+        return f"{name}[n=30]" if isinstance(metric, Retention) and "[" not in name else name
+
+    def _noun_dimension(self, reading: Reading) -> str | None:
+        """Return the dimension that names the things a noun stands for (products: the product's name)."""
+        for noun in reading.nouns:
+            for dimension in self.model.dataset_by_name[noun].dimensions:
+                if (
+                    dimension.type == "string"
+                    and dimension.indexed
+                    and not dimension.values
+                    and noun.startswith(dimension.name[:4])
+                ):
+                    return dimension.name
+        return None
+
+    def _named(self, candidates: tuple[Target, ...], metrics: tuple[str, ...]) -> str:
+        return next((target.name for target in candidates if target.name in metrics), metrics[0])
+
+    def _order(self, reading: Reading, metrics: tuple[str, ...], compared: bool) -> tuple[Order, ...]:
+        if reading.order is None and reading.superlative is None:
+            return ()
+        first = metric_column(metrics[0])
+        by = f"{first}_change" if compared and reading.has_word("growth") else first
+        ascending = reading.order == "ascending" or (reading.order is None and reading.superlative == "least")
+        return (Order(by=by, descending=not ascending),)
+
+    def _times(
+        self, reading: Reading, settled: Settled
+    ) -> tuple[DateRange | None, Grain | None, Compare | DateRange | None, Grain | None]:
+        """Return period, to-date grain, comparison and grain."""
+        grain = reading.grain
+        compare: Compare | DateRange | None = reading.compare
+        periods = reading.periods
+        period, to_date = (periods[0].period, periods[0].to_date) if periods else (None, None)
+        if len(periods) > 1 and period is not None:
+            ranges = [phrase.period for phrase in periods if phrase.period is not None]
+            if _adjoining(ranges) and not reading.versus and compare is None:
+                period = DateRange(min(r.start for r in ranges), max(r.end for r in ranges))
+                grain = grain or _unit(ranges)
+            elif len(ranges) == 2:
+                compare = ranges[1]
+            else:
+                raise QueryError(
+                    "too_many_periods", Text("The question names more than two periods.", "问题中包含两个以上的时间段。"),
+                    Text("Ask about one period, or compare two.", "请询问一个时间段，或对比两个时间段。"),
+                )  # fmt: skip
+        elif (
+            reading.versus
+            and compare is None
+            and period is not None
+            and not any(item.joined for item in reading.filters)
+        ):
+            compare = Compare.PREVIOUS
+        elif compare is None and reading.has_word("growth") and period is not None and grain is None:
+            compare = Compare.PREVIOUS
+        implied = next((target.grain for target in settled.metrics if target.grain), None)
+        if implied and grain is None:
+            grain = None if period is not None and period.days <= UNIT_DAYS[implied] else implied
+        elif implied and grain is not None and grain != implied:
+            raise QueryError(
+                "grain_conflict",
+                Text(
+                    f"The metric is counted by {implied}, but the question asks for rows by {grain}.",
+                    "该指标的统计粒度与问题要求的时间粒度不一致。",
+                ),
+                Text("Ask for active users by that grain instead.", "请改问该粒度的活跃用户数。"),
+            )
+        if reading.trend and grain is None:
+            days = period.days if period else 700
+            grain = Grain.DAY if days <= 45 else Grain.WEEK if days <= 210 else Grain.MONTH
+        return period, to_date, compare, grain
+
+    def _said_of(self, reading: Reading, settled: Settled) -> Iterator[Text]:
+        """Name each reading taken where a word could mean another metric."""
+        for target in settled.metrics:
+            for candidates in reading.metrics:
+                if target in candidates and target is not candidates[0]:
+                    taken = self.model.metric(target.name).label
+                    passed = self.model.metric(candidates[0].name).label
+                    yield Text(
+                        f"Read as {taken.en}: {passed.en} does not have what is asked for.",
+                        f"按“{taken.zh}”计算：“{passed.zh}”不支持所问的拆分或筛选。",
+                    )
+
+
+def _base(target: Target) -> str:
+    return target.name.partition("[")[0]
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else value
+
+
+def _adjoining(ranges: list[DateRange]) -> bool:
+    ordered = sorted(ranges)
+    return all((later.start - earlier.end).days == 1 for earlier, later in zip(ordered, ordered[1:], strict=False))
+
+
+def _unit(ranges: list[DateRange]) -> Grain:
+    """Return the grain whose buckets the ranges are."""
+    days = max(r.days for r in ranges)
+    return (
+        Grain.DAY
+        if days == 1
+        else Grain.WEEK
+        if days <= 7
+        else Grain.MONTH
+        if days <= 31
+        else Grain.QUARTER
+        if days <= 92
+        else Grain.YEAR
+    )
