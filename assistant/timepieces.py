@@ -49,11 +49,28 @@ def compiled(notation: str, side: Side | None = None) -> Pattern:
     return Pattern(notation, side)
 
 
+_NOT_A_WORD = re.compile(r"\{[^}]*\}|\(\?(?:[^()]|\([^()]*\))*\)|\\.")  # slots, lookarounds, classes
+
+
+def scripts_of(text: str) -> set[str]:
+    """Return which scripts a text has letters of."""
+    latin = {"latin"} if re.search("[a-z]", text) else set()
+    return latin | ({"chinese"} if re.search("[\u3400-\u9fff]", text) else set())
+
+
+@cache
+def literal_scripts(notation: str) -> frozenset[str]:
+    """Return the scripts of a rule's own words; one of a single script is not compiled for a text that has none of it."""
+    return frozenset(scripts_of(_NOT_A_WORD.sub("", notation)))
+
+
 def pieces(reading: Reading) -> Iterator[Piece]:
     """Yield the pieces the grammar finds, leftmost first and of those the longest; a rule may still decline."""
+    scripts = scripts_of(reading.text)
     found = [
         (match.start(), -match.end(), order, match, rule)
         for order, rule in enumerate(GRAMMAR)
+        if literal_scripts(rule[1]) <= scripts or len(literal_scripts(rule[1])) > 1
         for match in compiled(rule[1]).regex.finditer(reading.text)
     ]
     reached = 0

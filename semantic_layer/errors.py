@@ -49,15 +49,16 @@ class EngineError(WenshuError):
 def near(word: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """Return up to `most` of the `known` names that look like `word`, the nearest first.
 
-    >>> near("chanel", ["city", "channel", "gender"])
-    ('channel',)
+    >>> near("chanel", ["city", "channel", "gender"]), near("gvm", ["gmv", "orders"])
+    (('channel',), ('gmv',))
     """
     from rapidfuzz import fuzz, process
+    from rapidfuzz.distance import OSA
 
-    found = process.extract(
-        word.lower(), {name: name.lower() for name in known}, scorer=fuzz.WRatio, limit=most, score_cutoff=72
-    )
-    return tuple(name for _, _, name in found)
+    names = {name: name.lower() for name in known}
+    slips = [name for name, lower in names.items() if OSA.distance(word.lower(), lower, score_cutoff=1) <= 1]
+    alike = process.extract(word.lower(), names, scorer=fuzz.WRatio, limit=most, score_cutoff=72)
+    return tuple(dict.fromkeys((*slips, *(name for _, _, name in alike))))[:most]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> Text:

@@ -13,7 +13,7 @@ from sqlglot import exp
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, BehaviourKey, count_columns
 from wenshu.semantic_layer.compiler import OTHERS, compile_query
 from wenshu.semantic_layer.engine import Engine
-from wenshu.semantic_layer.errors import EngineError, QueryError
+from wenshu.semantic_layer.errors import EngineError, GuardError, QueryError
 from wenshu.semantic_layer.guard import GuardedStatement, guard
 from wenshu.semantic_layer.metric_sql import is_rate
 from wenshu.semantic_layer.model import Aggregate, Dimension, Funnel, Metric, Model
@@ -193,7 +193,23 @@ class SemanticLayer:
         return guard(text, tables=visible, max_rows=max_rows)
 
     def _guarded(self, tree: exp.Query) -> GuardedStatement:
-        return guard(tree, tables=self.tables)
+        """Guard a statement of our own; where a column is refused, it is the database that does not fit the model."""
+        try:
+            return guard(tree, tables=self.tables)
+        except GuardError as error:
+            if error.code != "sql_column":
+                raise
+            raise EngineError(
+                "column_missing",
+                Text(
+                    f"The database lacks a column that the model “{self.model.name}” reads. {error.message.en}",
+                    f"数据库缺少模型“{self.model.name}”所需的列。{error.message.zh}",
+                ),
+                Text(
+                    "Mend the model file or the database; `wenshu model check FILE --db DB` lists what is missing.",
+                    "请修正模型文件或数据库；`wenshu model check FILE --db DB` 会列出缺少的内容。",
+                ),
+            ) from None
 
 
 def plain_cell(cell: Any) -> Cell:
