@@ -11,7 +11,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench constraints chromium clean
+.PHONY: help demo test check bench screenshots constraints chromium clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -28,6 +28,9 @@ check: $(VENV)/.installed-dev ## lint and type-check
 
 bench: $(VENV)/.installed-dev ## measure speed and accuracy
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+screenshots: $(VENV)/.installed-dev chromium ## take the documentation's pictures from the running product
+	@$(BIN)/python docs/screenshots.py
 
 constraints: ## renew constraints.txt with the newest versions that pyproject.toml allows
 	rm -rf $(FRESH)

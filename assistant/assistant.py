@@ -8,7 +8,7 @@ from itertools import count
 from threading import Lock
 from time import perf_counter
 
-from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt
+from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt, Status
 from wenshu.assistant.planner import Clarification, Plan, Planner, Refusal, Statement
 from wenshu.assistant.question import Question, language_of
 from wenshu.semantic_layer.compiler import OTHERS
@@ -20,6 +20,7 @@ from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.chart import choose_chart
+from wenshu.tools.chart_title import chart_title
 from wenshu.tools.explain import explain
 from wenshu.tools.query import QueryResult, run_query
 
@@ -158,7 +159,7 @@ def answer_query(layer: SemanticLayer, query: Query, *, today: date | None = Non
 def failed(blank: Answer, error: WenshuError) -> Answer:
     """Return the answer that says why there is none."""
     message, hint = error.message.in_(blank.language), error.hint.in_(blank.language)
-    status = "refused" if error.status == "refused" else "error"
+    status: Status = "refused" if error.status == "refused" else "error"
     return replace(
         blank,
         status=status,
@@ -190,17 +191,8 @@ def _with_result(blank: Answer, result: QueryResult, plan: Plan, started: float,
     subtitle = ("；" if language == "zh" else "; ").join(
         (f"{period.start} – {period.end}", *filters) if dated else filters
     )
-    chart = choose_chart(result.table, title=_title(result, language), subtitle=subtitle, language=language)
+    chart = choose_chart(result.table, title=chart_title(result.table, language), subtitle=subtitle, language=language)
     return replace(blank, query=result.query, table=result.table, sql=result.sql, chart=chart, receipt=receipt)
-
-
-def _title(result: QueryResult, language: Language) -> str:
-    """Return a chart's title: the metrics and what they are split by."""
-    metrics = [column.label.in_(language) for column in result.table.with_role("metric")]
-    keys = [column.label.in_(language) for column in result.table.with_role("time", "dimension")]
-    if language == "zh":
-        return f"{'、'.join(keys)}{'的' if metrics and keys else ''}{'、'.join(metrics)}"
-    return f"{', '.join(metrics)}{' by ' if metrics and keys else ''}{', '.join(keys)}"
 
 
 def _period(period: DateRange, label: str | None, language: Language) -> Period:

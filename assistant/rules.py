@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import date
 from functools import cached_property
 
+from wenshu.assistant.grammar import read
 from wenshu.assistant.linker import LinkedQuestion, Target, Vocabulary, link
 from wenshu.assistant.planner import Clarification, Outcome, Plan, Refusal, Statement
 from wenshu.assistant.question import MAX_LENGTH, Question
-from wenshu.assistant.reading import Reading, read
+from wenshu.assistant.reading import Reading
 from wenshu.assistant.settle import Settler
 from wenshu.assistant.suggestions import Suggestions
 from wenshu.semantic_layer.binder import Binder, personal_data

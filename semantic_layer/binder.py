@@ -6,7 +6,7 @@ only for aggregates that repeated rows do not change; any other join that would 
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import assert_never
 
@@ -14,12 +14,11 @@ from sqlglot import exp
 
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, BehaviourKey
 from wenshu.semantic_layer.conditions import comparison, date_literal
-from wenshu.semantic_layer.errors import QueryError, did_you_mean
+from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.model import (
     AS_OF,
     Aggregate,
     Aggregation,
-    Behaviour,
     Cumulative,
     Dataset,
     Derived,
@@ -30,7 +29,18 @@ from wenshu.semantic_layer.model import (
 )
 from wenshu.semantic_layer.periods import DateRange, Grain
 from wenshu.semantic_layer.query import And, Filter, Not, Op, Or, UsersWith, Where, both
-from wenshu.semantic_layer.sql_tree import join, named, select_from
+from wenshu.semantic_layer.refusals import (
+    fan_out,
+    no_entity,
+    not_joinable,
+    personal_data,
+    repeated_rows,
+    undated,
+    unknown,
+)
+from wenshu.semantic_layer.row_scope import Row, RowColumn, Scope
+from wenshu.semantic_layer.sources import Join, Leaf, Source, source_select
+from wenshu.semantic_layer.sql_tree import select_from
 from wenshu.semantic_layer.text import Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS, TimePart, bucket_expression
 
@@ -41,78 +51,9 @@ SQL_COMPARE: dict[Op, type[exp.Binary]] = {
     Op.EQ: exp.EQ, Op.NE: exp.NEQ, Op.LT: exp.LT, Op.LE: exp.LTE, Op.GT: exp.GT, Op.GE: exp.GTE,
 }  # fmt: skip
 OPPOSITE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
+__all__ = ["SQL_COMPARE", "Binder", "Key", "personal_data"]
 FAN_OUT_SAFE = (Aggregation.COUNT, Aggregation.COUNT_DISTINCT, Aggregation.MIN, Aggregation.MAX)
 Key = Dimension | TimePart | BehaviourKey | Grain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Join:
-    """Join `dataset` to the datasets before it; `doubles` says that it may repeat their rows.
-
-    `keeps_matches` drops the rows that have none, such as users without a tier where tiers are the groups.
-    """
-
-    dataset: Dataset
-    left: str
-    columns: tuple[tuple[str, str], ...]
-    doubles: bool
-    keeps_matches: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """Name one aggregate column of a source; `filters` is what the metrics around it keep.
-
-    For a behavioural metric, `aggregate` is the one whose rows it starts from.
-    """
-
-    column: str
-    aggregate: Aggregate
-    filters: Filter | None
-    behaviour: Behaviour | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Hold one dataset with its joins, group keys, condition and aggregates: one SELECT … GROUP BY.
-
-    `keys` pairs each result column with its expression; `where` are conditions that all must hold. A behavioural
-    metric gives its SELECT and the CTEs `before` it instead, and `name` for it.
-    """
-
-    dataset: Dataset
-    joins: tuple[Join, ...]
-    keys: tuple[tuple[str, exp.Expression], ...]
-    where: tuple[exp.Expression, ...]
-    aggregates: tuple[tuple[str, exp.Expression], ...]
-    before: tuple[tuple[str, exp.Query], ...] = ()
-    select: exp.Select | None = None
-    name: str | None = None
-
-
-def source_select(source: Source) -> exp.Select:
-    """Return one source as SELECT keys, aggregates FROM dataset and joins WHERE … GROUP BY keys."""
-    if source.select is not None:
-        return source.select
-    columns = (named(expression, name) for name, expression in (*source.keys, *source.aggregates))
-    select = select_from(_relation(source.dataset), columns)
-    for step in source.joins:
-        on = [
-            exp.EQ(this=exp.column(left, table=step.left), expression=exp.column(right, table=step.dataset.name))
-            for left, right in step.columns
-        ]
-        join(select, _relation(step.dataset), "INNER" if step.keeps_matches else "LEFT", on)
-    if source.where:
-        select = select.where(*source.where, copy=False)
-    if source.keys and source.aggregates:
-        select = select.group_by(*(exp.Literal.number(i + 1) for i in range(len(source.keys))), copy=False)
-    return select
-
-
-def _relation(dataset: Dataset) -> exp.Expression:
-    if isinstance(dataset.source, str):
-        return exp.table_(dataset.source, alias=None if dataset.source == dataset.name else dataset.name)
-    return dataset.source.subquery(dataset.name)
 
 
 class Binder:
@@ -131,7 +72,7 @@ class Binder:
             return self.model.metric(name)
         except KeyError:
             known = self.model.metric_by_name
-            raise _unknown("metric", Text("metric", "指标"), name.partition("[")[0], known) from None
+            raise unknown("metric", Text("metric", "指标"), name.partition("[")[0], known) from None
 
     def canonical(self, name: str) -> str:
         """Return a dimension's shortest name that still means the same, so that one thing has one column name."""
@@ -145,7 +86,7 @@ class Binder:
         exact = self.model.dimension_by_qualified_name.get(name)
         found = (exact,) if exact else tuple(d for d in self.model.dimensions if d.name == name)
         if not found:
-            raise _unknown(
+            raise unknown(
                 "dimension", Text("dimension", "维度"), name, [d.name for d in self.model.dimensions] + list(TIME_PARTS)
             )
         return found
@@ -178,11 +119,13 @@ class Binder:
         if isinstance(dataset.source, str):
             return dataset
 
-        def fill(node: exp.Expression) -> exp.Expression:
+        def fill(node: exp.Expr) -> exp.Expr:
             is_day = isinstance(node, exp.Column) and not node.table and node.name == AS_OF
             return date_literal(self.as_of) if is_day else node
 
-        return replace(dataset, source=dataset.source.copy().transform(fill, copy=False))
+        source = dataset.source.copy().transform(fill, copy=False)
+        assert isinstance(source, exp.Query)
+        return replace(dataset, source=source)
 
     # dimensions and joins
 
@@ -221,22 +164,13 @@ class Binder:
             if paths and (not details or aggregate.aggregation in FAN_OUT_SAFE):
                 return min(paths, key=lambda item: len(item[1]))
             if paths:
-                raise self._fan_out(aggregate, paths[0][0])
-        raise self._not_joinable(aggregate, found[0])
+                raise fan_out(aggregate, paths[0][0], self._working_metrics(paths[0][0]))
+        raise not_joinable(aggregate, found[0], self._working_metrics(found[0]))
 
     def key(self, name: str, leaves: tuple[Leaf, ...]) -> Key:
         if name in BEHAVIOUR_KEYS:
             return BEHAVIOUR_KEYS[name]
         return TIME_PARTS[name] if name in TIME_PARTS else self.dimension(name, leaves[0].aggregate)[0]
-
-    def no_such_key(self, aggregate: Aggregate, key: str) -> QueryError:
-        """Return the refusal of a key that only a behavioural metric has."""
-        label = BEHAVIOUR_KEYS[key].label
-        return QueryError(
-            "not_joinable",
-            Text(f"{aggregate.label.en} has no {label.en}.", f"{aggregate.label.zh}没有{label.zh}这个维度。"),
-            Text("Ask for a behavioural metric by it.", "请对留存、漏斗等行为指标使用该维度。"),
-        )
 
     def _working_metrics(self, dimension: Dimension) -> str:
         works = [
@@ -246,34 +180,11 @@ class Binder:
         ]
         return ", ".join(works[:5])
 
-    def _fan_out(self, aggregate: Aggregate, dimension: Dimension) -> QueryError:
-        works = self._working_metrics(dimension)
-        return QueryError(
-            "fan_out",
-            Text(
-                f"{aggregate.label.en} cannot be split by {dimension.label.en}: one row of {aggregate.dataset} has several of "
-                f"{dimension.dataset}, so amounts would be counted more than once.",
-                f"{aggregate.label.zh}不能按{dimension.label.zh}拆分：{aggregate.dataset} 的一行对应 {dimension.dataset} 的多行，金额会被重复计算。",
-            ),
-            Text(f"Metrics that can: {works}.", f"可以按此拆分的指标：{works}。") if works else same(""),
-        )
-
-    def _not_joinable(self, aggregate: Aggregate, dimension: Dimension) -> QueryError:
-        works = self._working_metrics(dimension)
-        return QueryError(
-            "not_joinable",
-            Text(
-                f"{aggregate.label.en} has no {dimension.label.en}: nothing in the model joins {aggregate.dataset} to {dimension.dataset}.",
-                f"{aggregate.label.zh}没有{dimension.label.zh}这个维度：模型中 {aggregate.dataset} 与 {dimension.dataset} 没有关联。",
-            ),
-            Text(f"Metrics that have it: {works}.", f"有此维度的指标：{works}。") if works else same(""),
-        )
-
     # sources
 
     def source(
         self, leaves: tuple[Leaf, ...], dimensions: tuple[str, ...], grain: Grain | None, period: DateRange, filters: Filter | None,
-        shift: Callable[[exp.Expression], exp.Expression] | None = None,
+        shift: Callable[[exp.Expr], exp.Expr] | None = None,
     ) -> Source:  # fmt: skip
         """Bind aggregates of one dataset and one time column, with everything they are grouped and filtered by.
 
@@ -282,10 +193,10 @@ class Binder:
         first = leaves[0].aggregate
         scope = Scope(self, first)
         time = self._time(first, scope)
-        keys: list[tuple[str, exp.Expression]] = []
+        keys: list[tuple[str, exp.Expr]] = []
         if grain:
             if time is None:
-                raise self._undated(first)
+                raise undated(first)
             keys.append((str(grain), bucket_expression(shift(time.copy()) if shift else time.copy(), grain)))
         keys.extend((name, self._key_expression(name, scope, time)) for name in dimensions)
         scope.keep_segments()
@@ -308,27 +219,35 @@ class Binder:
         return scope.source(keys, where, aggregates)
 
     def rows(
-        self, leaf: Leaf, columns: "dict[str, RowColumn]", dimensions: tuple[str, ...], grain: Grain | None,
-        period: DateRange | None, filters: Filter | None, shift: Callable[[exp.Expression], exp.Expression] | None = None,
+        self, leaf: Leaf, columns: dict[str, RowColumn], dimensions: tuple[str, ...], grain: Grain | None,
+        period: DateRange | None, filters: Filter | None, shift: Callable[[exp.Expr], exp.Expr] | None = None,
     ) -> Source:  # fmt: skip
-        """Bind the rows of an aggregate, unfolded: user_id, each column made from the row's time and value, and the keys."""
+        """Bind the rows of an aggregate, unfolded: user_id, each column made from the row's time and value, and the keys.
+
+        Rows of nobody are left out. Rows that are put in order, by a column row_key, may not be repeated by a join.
+        """
         aggregate = leaf.aggregate
         scope = Scope(self, aggregate)
         time = self._time(aggregate, scope)
         if time is None:
-            raise self._undated(aggregate)
-        value = scope.bind(aggregate.expr, aggregate.dataset) if aggregate.expr is not None else exp.Literal.number(1)
-        keys: list[tuple[str, exp.Expression]] = [("user_id", self._entity(scope))]
-        for name, column in columns.items():
-            keys.append((name, column(Row(scope=scope, time=time, value=value))))
+            raise undated(aggregate)
+        user = self._entity(scope)
+        by: list[tuple[str, exp.Expr]] = []
         if grain:
-            keys.append((str(grain), bucket_expression(shift(time.copy()) if shift else time.copy(), grain)))
-        keys.extend((name, self._key_expression(name, scope, time)) for name in dimensions)
+            by.append((str(grain), bucket_expression(shift(time.copy()) if shift else time.copy(), grain)))
+        by.extend((name, self._key_expression(name, scope, time)) for name in dimensions)
         scope.keep_segments()
+        value = scope.bind(aggregate.expr, aggregate.dataset) if aggregate.expr is not None else exp.Literal.number(1)
+        row = Row(scope=scope, time=time, value=value)
+        keys = [("user_id", user), *((name, column(row)) for name, column in columns.items()), *by]
         where = self._period(time, period) if period is not None else []
         if filters is not None:
             where.append(self._filter(filters, scope, time))
         where.extend(self._conditions(leaf, scope, time))
+        if not self.model.dataset_by_name[aggregate.dataset].entity:
+            where.append(_present(user))
+        if "row_key" in columns and any(join.doubles for join in scope.joins):
+            raise repeated_rows(aggregate)
         return scope.source(keys, where, [])
 
     def leaf(self, name: str) -> Leaf:
@@ -337,29 +256,28 @@ class Binder:
         assert isinstance(metric, Aggregate), "the loader lets behavioural metrics refer to aggregates only"
         return Leaf(column=metric.name, aggregate=metric, filters=metric.filters)
 
-    def row_key(self, aggregate: Aggregate) -> "RowColumn":
-        """Return the column that settles ties between rows of the same time: the primary key, or nothing."""
-        key = [
-            exp.column(name, table=aggregate.dataset)
-            for name in self.model.dataset_by_name[aggregate.dataset].primary_key
-        ]
-        chosen: exp.Expression = (
-            exp.Literal.number(0) if not key else key[0] if len(key) == 1 else exp.Tuple(expressions=key)
-        )
-        return lambda _: chosen.copy()
+    def primary_key(self, aggregate: Aggregate) -> exp.Expr:
+        """Return what tells the rows of an aggregate's dataset apart: its key, one value or a tuple, or else nothing."""
+        names = self.model.dataset_by_name[aggregate.dataset].primary_key
+        key = [exp.column(name, table=aggregate.dataset) for name in names]
+        return exp.Literal.number(0) if not key else key[0] if len(key) == 1 else exp.Tuple(expressions=key)
 
-    def kept(self, filters: Filter | None) -> "RowColumn":
+    def row_key(self, aggregate: Aggregate) -> RowColumn:
+        """Return the column that settles ties between rows of the same time."""
+        return lambda _: self.primary_key(aggregate)
+
+    def kept(self, filters: Filter | None) -> RowColumn:
         """Return the column that says whether a row meets the filters, for rows that must be numbered before they are kept."""
         return lambda row: exp.true() if filters is None else self._filter(filters, row.scope, row.time)
 
-    def bucketed(self, aggregate: Aggregate, grain: Grain) -> exp.Expression:
+    def bucketed(self, aggregate: Aggregate, grain: Grain) -> exp.Expr:
         """Return the bucket of an aggregate's own time."""
         time = self._time(aggregate, Scope(self, aggregate))
         if time is None:
-            raise self._undated(aggregate)
+            raise undated(aggregate)
         return bucket_expression(time, grain)
 
-    def _entity(self, scope: "Scope") -> exp.Expression:
+    def _entity(self, scope: Scope) -> exp.Expr:
         """Return the column of a row that names its user."""
         dataset = self.model.dataset_by_name[scope.aggregate.dataset]
         if dataset.entity:
@@ -367,11 +285,7 @@ class Binder:
         entities = [other for other in self.model.datasets if other.entity]
         paths = [path for other in entities if (path := self.path(dataset.name, other.name))]
         if not paths:
-            raise QueryError(
-                "no_entity",
-                Text(f"The rows of {dataset.label.en} belong to no user.", f"{dataset.label.zh}的记录没有对应的用户。"),
-                Text("Relate the dataset to the one of the users in the model.", "请在模型中将其与用户数据集关联。"),
-            )
+            raise no_entity(dataset)
         *way, last = min(paths, key=len)
         scope.join(way)
         return exp.column(last.columns[0][0], table=last.left)
@@ -387,7 +301,7 @@ class Binder:
             where.append(self._filter(filters, scope, time))
         return scope.source(keys, where, [])
 
-    def _period(self, time: exp.Expression | None, period: DateRange) -> list[exp.Expression]:
+    def _period(self, time: exp.Expr | None, period: DateRange) -> list[exp.Expr]:
         if time is None:
             return []
         after = date_literal(period.end + timedelta(days=1))
@@ -396,7 +310,7 @@ class Binder:
             exp.LT(this=time.copy(), expression=after),
         ]
 
-    def _time(self, aggregate: Aggregate, scope: "Scope") -> exp.Expression | None:
+    def _time(self, aggregate: Aggregate, scope: Scope) -> exp.Expr | None:
         expr = aggregate.time or self.model.dataset_by_name[aggregate.dataset].time
         if aggregate.undated:
             return None
@@ -410,20 +324,10 @@ class Binder:
             return None
         return scope.bind(expr, aggregate.dataset)
 
-    def _undated(self, aggregate: Aggregate) -> QueryError:
-        return QueryError(
-            "no_time",
-            Text(
-                f"{aggregate.label.en} has no date, so there is no trend of it.",
-                f"{aggregate.label.zh}没有日期，无法按时间拆分。",
-            ),
-            Text("Ask for it without a time breakdown.", "请去掉时间粒度再问。"),
-        )
-
-    def _key_expression(self, name: str, scope: "Scope", time: exp.Expression | None) -> exp.Expression:
+    def _key_expression(self, name: str, scope: Scope, time: exp.Expr | None) -> exp.Expr:
         if name in TIME_PARTS:
             if time is None:
-                raise self._undated(scope.aggregate)
+                raise undated(scope.aggregate)
             return TIME_PARTS[name].expression(time.copy())
         dimension, joins = self.dimension(name, scope.aggregate)
         scope.join(joins)
@@ -431,7 +335,7 @@ class Binder:
             raise personal_data(dimension)
         return scope.bind_dimension(dimension)
 
-    def _conditions(self, leaf: Leaf, scope: "Scope", time: exp.Expression | None) -> list[exp.Expression]:
+    def _conditions(self, leaf: Leaf, scope: Scope, time: exp.Expr | None) -> list[exp.Expr]:
         """Return the conditions on an aggregate's rows, one a conjunct, so that shared ones can be told."""
         where = leaf.aggregate.where
         parts = list(where.flatten()) if isinstance(where, exp.And) else [where] if where else []
@@ -440,16 +344,12 @@ class Binder:
             out.append(self._filter(leaf.filters, scope, time))
         return out
 
-    def _fold(self, aggregate: Aggregate, value: exp.Expression | None, scope: "Scope") -> exp.Expression:
+    def _fold(self, aggregate: Aggregate, value: exp.Expr | None, scope: Scope) -> exp.Expr:
         match aggregate.aggregation:
             case Aggregation.COUNT:
                 if not any(join.doubles for join in scope.joins):
                     return exp.Count(this=exp.Star())
-                key = [
-                    exp.column(name, table=aggregate.dataset)
-                    for name in self.model.dataset_by_name[aggregate.dataset].primary_key
-                ]
-                return exp.Count(this=exp.Distinct(expressions=key if len(key) == 1 else [exp.Tuple(expressions=key)]))
+                return exp.Count(this=exp.Distinct(expressions=[self.primary_key(aggregate)]))
             case Aggregation.COUNT_DISTINCT:
                 return exp.Count(this=exp.Distinct(expressions=[value]))
             case Aggregation.SUM:
@@ -465,7 +365,7 @@ class Binder:
             case _:
                 assert_never(aggregate.aggregation)
 
-    def _filter(self, tree: Filter, scope: "Scope", time: exp.Expression | None) -> exp.Expression:
+    def _filter(self, tree: Filter, scope: Scope, time: exp.Expr | None) -> exp.Expr:
         match tree:
             case And():
                 return exp.paren(exp.and_(*(self._filter(part, scope, time) for part in tree.parts)), copy=False)
@@ -485,8 +385,11 @@ class Binder:
             case _:
                 assert_never(tree)
 
-    def _users_with(self, asked: UsersWith, scope: "Scope") -> exp.Expression:
-        """Return the condition that a row's user is among those whose own metric compares so."""
+    def _users_with(self, asked: UsersWith, scope: Scope) -> exp.Expr:
+        """Return the condition that a row's user is among those whose own metric compares so.
+
+        Where a user without rows would fit, too, the users who do not fit are left out instead.
+        """
         metric = self.metric(asked.metric)
         if not isinstance(metric, Aggregate):
             raise QueryError(
@@ -495,119 +398,25 @@ class Binder:
                 Text("Choose them by a count or an amount of theirs.", "请使用用户自己的次数或金额类指标。"),
             )
         inner = Scope(self, metric)
-        time = self._time(metric, inner)
+        time, user = self._time(metric, inner), self._entity(inner)
         leaf = Leaf(column="amount", aggregate=metric, filters=metric.filters)
-        where = [*self._period(time, asked.period or self.period), *self._conditions(leaf, inner, time)]
+        where = [*self._period(time, asked.period or self.period), *self._conditions(leaf, inner, time), _present(user)]
         value = inner.bind(metric.expr, metric.dataset) if metric.expr is not None else None
         folded = ("amount", self._fold(metric, value, inner))
-        per_user = source_select(inner.source([("user_id", self._entity(inner))], where, [folded]))
-        none_fits = asked.value != "average" and COMPARE[asked.op](0, asked.value)
-        op = OPPOSITE[asked.op] if none_fits else asked.op
+        per_user = source_select(inner.source([("user_id", user)], where, [folded]))
         if asked.value == "average":
             mean = select_from(per_user.copy().subquery("users"), [exp.Avg(this=exp.column("amount"))])
-            right: exp.Expression = mean.subquery()
+            right: exp.Expr = mean.subquery()
+            none_fits = asked.op in (Op.LT, Op.LE, Op.NE)  # below an average above 0
         else:
             right = exp.convert(asked.value)
+            none_fits = COMPARE[asked.op](0, asked.value)
+        op = OPPOSITE[asked.op] if none_fits else asked.op
         fitting = select_from(per_user.subquery("users"), [exp.column("user_id")])
         fitting = fitting.where(SQL_COMPARE[op](this=exp.column("amount"), expression=right), copy=False)
         inside = exp.In(this=self._entity(scope), query=fitting.subquery())
         return exp.Not(this=inside) if none_fits else inside
 
 
-class Scope:
-    """Collect the joins one source needs while its expressions are bound."""
-
-    def __init__(self, binder: Binder, aggregate: Aggregate) -> None:
-        self.binder, self.aggregate = binder, aggregate
-        self.joins: list[Join] = []
-
-    def join(self, joins: Iterable[Join]) -> None:
-        for step in joins:
-            if all(step.dataset.name != done.dataset.name for done in self.joins):
-                self.joins.append(step)
-
-    def keep_segments(self) -> None:
-        """Make the joins to segments, which are groups now, drop the rows that have none."""
-        self.joins = [replace(step, keeps_matches=True) if step.dataset.is_segment else step for step in self.joins]
-
-    def source(
-        self, keys: list[tuple[str, exp.Expression]], where: list[exp.Expression], aggregates: list[tuple[str, exp.Expression]]
-    ) -> Source:  # fmt: skip
-        """Return what was bound as one source."""
-        dataset = self.binder.dated(self.binder.model.dataset_by_name[self.aggregate.dataset])
-        joins = (replace(step, dataset=self.binder.dated(step.dataset)) for step in self.joins)
-        return Source(
-            dataset=dataset, joins=tuple(joins), keys=tuple(keys), where=tuple(where), aggregates=tuple(aggregates)
-        )
-
-    def bind_dimension(self, dimension: Dimension) -> exp.Expression:
-        expr = self.bind(dimension.expr, dimension.dataset)
-        if not dimension.bands:
-            return expr
-        case = exp.Case()
-        for bound, value in zip(dimension.bands, dimension.values, strict=False):
-            case = case.when(
-                exp.LT(this=expr.copy(), expression=exp.Literal.number(f"{bound:g}")),
-                exp.Literal.string(str(value.value)),
-            )
-        last = exp.Literal.string(str(dimension.values[-1].value))
-        return case.when(exp.GTE(this=expr.copy(), expression=exp.Literal.number(f"{dimension.bands[-1]:g}")), last)
-
-    def bind(self, expr: exp.Expression, dataset: str) -> exp.Expression:
-        """Return a copy whose columns carry their dataset and whose `as_of` is a date, joining what it names."""
-
-        def qualify(node: exp.Expression) -> exp.Expression:
-            if not isinstance(node, exp.Column):
-                return node
-            if not node.table and node.name == AS_OF:
-                return date_literal(self.binder.as_of)
-            table = node.table or dataset
-            if table not in (self.aggregate.dataset, *(join.dataset.name for join in self.joins)):
-                path = self.binder.path(self.aggregate.dataset, table)
-                if path is None:
-                    raise QueryError(
-                        "not_joinable",
-                        Text(
-                            f"Nothing joins {self.aggregate.dataset} to {table}.",
-                            f"{self.aggregate.dataset} 与 {table} 没有关联。",
-                        ),
-                        Text("Add the relationship to the model.", "请在模型中补充关联关系。"),
-                    )
-                self.join(path)
-            return exp.column(node.name, table=table)
-
-        return expr.copy().transform(qualify, copy=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """Hold what a column of an unfolded row is made from: its time, the aggregate's value, and where joins go."""
-
-    scope: Scope
-    time: exp.Expression
-    value: exp.Expression
-
-
-RowColumn = Callable[[Row], exp.Expression]
-
-
-def personal_data(dimension: Dimension) -> QueryError:
-    """Return the refusal of a personal attribute."""
-    return QueryError(
-        "personal_data",
-        Text(
-            f"{dimension.label.en} is personal data and is not shown.", f"{dimension.label.zh}属于个人信息，不予展示。"
-        ),
-        Text("Ask for counts or for groups of users instead.", "可以查询人数或用户分组的统计。"),
-    )
-
-
-def _unknown(kind: str, kind_label: Text, name: str, names: Iterable[str]) -> QueryError:
-    hint = did_you_mean(name, names)
-    return QueryError(
-        f"unknown_{kind}",
-        Text(f"There is no {kind_label.en} “{name}”.", f"没有名为“{name}”的{kind_label.zh}。"),
-        hint
-        if hint.en
-        else Text("`wenshu metrics` lists what there is.", "可用 `wenshu metrics` 查看全部指标与维度。"),
-    )
+def _present(user: exp.Expr) -> exp.Expr:
+    return exp.Not(this=exp.Is(this=user.copy(), expression=exp.null()))

@@ -12,7 +12,7 @@ from wenshu.semantic_layer import spec as s
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import Filter, filter_from_json, filters_of
-from wenshu.semantic_layer.segments import TIERS, rfm_segment
+from wenshu.semantic_layer.segments import ACTIVITY_STAGES, TIERS, activity_segment, rfm_segment
 from wenshu.semantic_layer.text import Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
@@ -29,6 +29,14 @@ class Mistake:
     line: int
     message: Text
     fix: Text
+
+
+def _one_tree(text: str) -> exp.Expr:
+    """Parse text that holds one statement or expression; ParseError where it holds another number of them."""
+    [tree, *more] = sqlglot.parse(text, dialect="duckdb")
+    if tree is None or more:
+        raise sqlglot.ParseError("one expression was expected")
+    return tree
 
 
 def line_of(path: Path_, lines: dict[Path_, int]) -> int:
@@ -95,11 +103,11 @@ class Builder:
     def description(self, spec: s.TextSpec | None) -> Text | None:
         return Text(spec.en, spec.zh) if spec else None
 
-    def expression(self, text: str, path: Path_) -> exp.Expression:
+    def expression(self, text: str, path: Path_) -> exp.Expr:
         """Parse an expression; one that is not valid SQL is a mistake and stands as NULL."""
         try:
-            tree = sqlglot.parse_one(text, dialect="duckdb")
-            if isinstance(tree, exp.Query | exp.Command | exp.Alias) or any(tree.find_all(exp.AggFunc)):
+            tree = _one_tree(text)
+            if isinstance(tree, exp.Command | exp.Alias) or tree.find(exp.Query, exp.AggFunc):
                 raise sqlglot.ParseError("an expression over columns was expected")
         except (sqlglot.ParseError, sqlglot.TokenError, RecursionError):
             self.mistake(path, Text(f"“{text[:60]}” is not an SQL expression over columns", f"“{text[:60]}”不是有效的列表达式"),
@@ -118,7 +126,7 @@ class Builder:
         file = None
         if spec.source.split(None, 1)[0].upper() in ("SELECT", "WITH"):
             try:
-                tree = sqlglot.parse_one(spec.source, dialect="duckdb")
+                tree = _one_tree(spec.source)
             except (sqlglot.ParseError, sqlglot.TokenError):
                 tree = exp.null()
             if isinstance(tree, exp.Query):
@@ -145,12 +153,7 @@ class Builder:
 
     def dimension(self, dataset: str, name: str, spec: s.DimensionSpec) -> m.Dimension:
         path: Path_ = ("datasets", dataset, "dimensions", name)
-        if name in TIME_PARTS or name in set(Grain):
-            self.mistake(
-                path,
-                Text(f"“{name}” is a reserved name", f"“{name}”是保留名称"),
-                Text("Choose another name.", "请换一个名称。"),
-            )
+        self.check_reserved(name, path)
         values = tuple(
             m.DimensionValue(
                 value=value,
@@ -159,7 +162,7 @@ class Builder:
             )
             for value, item in spec.values.items()
         )
-        expr: exp.Expression = self.expression(spec.expr, (*path, "expr")) if spec.expr else exp.column(name)
+        expr: exp.Expr = self.expression(spec.expr, (*path, "expr")) if spec.expr else exp.column(name)
         bands: tuple[float, ...] = ()
         if spec.bands:
             siblings = self.spec.datasets[dataset].dimensions
@@ -188,28 +191,30 @@ class Builder:
         )
 
     def segment(
-        self, name: str, spec: s.RfmSpec, datasets: tuple[m.Dataset, ...], relationships: tuple[m.Relationship, ...],
-        metrics: tuple[m.Metric, ...],
+        self, name: str, spec: s.RfmSpec | s.ActivitySpec, datasets: tuple[m.Dataset, ...],
+        relationships: tuple[m.Relationship, ...], metrics: tuple[m.Metric, ...],
     ) -> tuple[m.Dataset, m.Relationship] | None:  # fmt: skip
         path: Path_ = ("segments", name)
-        fits = [self.refers_to(spec, key, path, ("count", "sum")) for key in ("of", "value")]
+        other = "value" if isinstance(spec, s.RfmSpec) else "start"
+        types = ("count", "sum") if isinstance(spec, s.RfmSpec) else AGGREGATES
+        fits = [self.refers_to(spec, key, path, types) for key in ("of", other)]
         if name in self.spec.datasets:
-            self.mistake(
-                path,
-                Text(f"“{name}” is a dataset too", f"“{name}”与数据集重名"),
-                Text("Choose another name.", "请换一个名称。"),
-            )
-        for key in spec.tiers:
-            self.known(key, TIERS, (*path, "tiers", key), Text("tier", "层级"))
+            message = Text(f"“{name}” is a dataset too", f"“{name}”与数据集重名")
+            self.mistake(path, message, Text("Choose another name.", "请换一个名称。"))
+        known = TIERS if isinstance(spec, s.RfmSpec) else ACTIVITY_STAGES
+        for key in spec.tiers if isinstance(spec, s.RfmSpec) else ():
+            self.known(key, known, (*path, "tiers", key), Text("tier", "层级"))
         for key, group in spec.groups.items():
-            for value in group.values:
-                self.known(value, TIERS, (*path, "groups", key), Text("tier", "层级"))
+            for tier in group.values:
+                self.known(tier, known, (*path, "groups", key), Text("tier", "层级"))
         by_name = {metric.name: metric for metric in metrics}
-        of, value = by_name.get(spec.of), by_name.get(spec.value)
-        if not all(fits) or not isinstance(of, m.Aggregate) or not isinstance(value, m.Aggregate):
+        of, second = by_name.get(spec.of), by_name.get(getattr(spec, other))
+        if not all(fits) or not isinstance(of, m.Aggregate) or not isinstance(second, m.Aggregate):
             return None
         try:
-            return rfm_segment(name, spec, of=of, value=value, datasets=datasets, relationships=relationships)
+            if isinstance(spec, s.RfmSpec):
+                return rfm_segment(name, spec, of=of, value=second, datasets=datasets, relationships=relationships)
+            return activity_segment(name, spec, of=of, start=second, datasets=datasets, relationships=relationships)
         except QueryError as error:
             self.mistake(path, error.message, error.hint)
             return None
@@ -232,8 +237,23 @@ class Builder:
                          Text("Join to the primary key of the one side, so that no row is doubled.", "请关联到“一”方的主键，以免行被重复。"))  # fmt: skip
         return m.Relationship(many=spec.from_, one=spec.to, many_columns=tuple(on), one_columns=one_columns)
 
+    def check_reserved(self, name: str, path: Path_) -> None:
+        if name in TIME_PARTS or name in set(Grain):
+            self.mistake(
+                path,
+                Text(f"“{name}” is a reserved name", f"“{name}”是保留名称"),
+                Text("Choose another name.", "请换一个名称。"),
+            )
+
     def metric(self, name: str, spec: Any) -> m.Metric | None:
         path: Path_ = ("metrics", name)
+        self.check_reserved(name, path)
+        if any(name in dataset.dimensions for dataset in self.spec.datasets.values()):
+            self.mistake(
+                path,
+                Text(f"“{name}” is a dimension too", f"“{name}”与维度重名"),
+                Text("Rename one, as both may be columns of one result.", "请将其一改名，因为两者可能是同一结果的列。"),
+            )
         common: dict[str, Any] = {
             "name": name,
             "label": self.label(spec.label, name),
@@ -249,7 +269,7 @@ class Builder:
             case s.CountSpec() | s.AggregateSpec():
                 if not self.known(spec.dataset, self.spec.datasets, (*path, "dataset"), Text("dataset", "数据集")):
                     return None
-                parse: Callable[[str], exp.Expression | None] = lambda key: (  # noqa: E731
+                parse: Callable[[str], exp.Expr | None] = lambda key: (  # noqa: E731
                     self.expression(getattr(spec, key), (*path, key)) if getattr(spec, key, None) else None
                 )
                 return m.Aggregate(
@@ -264,6 +284,9 @@ class Builder:
             case s.DerivedSpec():
                 tree = self.expression(spec.expr, (*path, "expr"))
                 inputs = tuple(dict.fromkeys(column.name for column in tree.find_all(exp.Column)))
+                if not inputs:
+                    self.mistake((*path, "expr"), Text("no metric is named", "没有引用任何指标"),
+                                 Text("Compute it from metrics, by their names.", "请用指标名称书写计算式。"))  # fmt: skip
                 for input_name in inputs:
                     self.known(input_name, self.spec.metrics, (*path, "expr"), metric_kind)
                 return m.Derived(**common, expr=tree, inputs=inputs)
@@ -290,9 +313,9 @@ class Builder:
             case s.RetentionSpec():
                 back = "return_"
                 fits = [self.refers_to(spec, key, path) for key in ("start", back)]
-                low, high = _retention_window(spec)
+                mode, low, high = _retention_window(spec)
                 return m.Retention(
-                    **rate, start=spec.start, back=spec.return_, low=low, high=high, step=Grain(spec.unit),
+                    **rate, start=spec.start, back=spec.return_, low=low, high=high, mode=mode, step=Grain(spec.unit),
                     first=spec.cohort == "first", hours=spec.window == "hours",
                 ) if all(fits) else None  # fmt: skip
             case s.RepurchaseSpec():
@@ -314,7 +337,7 @@ class Builder:
                 fits = [self.refers_to(spec, key, path) for key in ("start", "of")]
                 return m.Lifecycle(**common, start=spec.start, of=spec.of, stage=spec.stage) if all(fits) else None
             case s.AverageOverSpec():
-                fit = self.refers_to(spec, "metric", path)
+                fit = self.refers_to(spec, "metric", path, ("count", "count_distinct", "sum"))
                 return m.AverageOver(**common, metric=spec.metric, over=Grain(spec.over)) if fit else None
             case s.FunnelSpec():
                 return self.funnel(spec, rate, path)
@@ -337,7 +360,7 @@ class Builder:
                 steps.append(m.FunnelStep(name=item.name, label=label, rows=rows))
         if len(steps) < len(spec.steps):
             return None
-        return m.Funnel(**common, steps=tuple(steps), days=spec.within, choices=choices)
+        return m.Funnel(**common, steps=m.named_apart(steps), days=spec.within, choices=choices)
 
     def value_steps(self, dimension: str, path: Path_) -> tuple[m.FunnelStep, ...]:
         """Return one step for each value that the model lists of a dimension, such as the names of events."""
@@ -391,16 +414,16 @@ class Builder:
                              Text("Break the circle.", "请消除循环引用。"))  # fmt: skip
 
 
-def _retention_window(spec: s.RetentionSpec) -> tuple[int, int | None]:
-    """Return the first and the last unit after entry that count as a return; None: any later one."""
+def _retention_window(spec: s.RetentionSpec) -> tuple[m.RetentionMode, int, int | None]:
+    """Return the mode and the first and the last unit after entry that count as a return; None: any later one."""
     if spec.on is not None:
-        return spec.on, spec.on
+        return "on", spec.on, spec.on
     if spec.on_or_after is not None:
-        return spec.on_or_after, None
+        return "on_or_after", spec.on_or_after, None
     if spec.within is not None:
-        return 1, spec.within
+        return "within", 1, spec.within
     assert spec.bracket is not None
-    return spec.bracket
+    return "within", *spec.bracket
 
 
 def _band_values(bands: tuple[float, ...], unit: s.TextSpec) -> tuple[m.DimensionValue, ...]:

@@ -10,13 +10,14 @@ from datetime import timedelta
 from sqlglot import exp
 
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER, count_columns
-from wenshu.semantic_layer.binder import SQL_COMPARE, source_select
+from wenshu.semantic_layer.binder import SQL_COMPARE
 from wenshu.semantic_layer.conditions import date_literal
 from wenshu.semantic_layer.metric_sql import change, count_value, divide, metric_value, zero_if_absent
 from wenshu.semantic_layer.model import Aggregate, Metric
 from wenshu.semantic_layer.periods import Grain, bucket_start
 from wenshu.semantic_layer.query import Condition, Op, Order
 from wenshu.semantic_layer.resolver import ResolvedQuery, Variant, result_columns
+from wenshu.semantic_layer.sources import source_select
 from wenshu.semantic_layer.sql_tree import Side, join, named, select_from, with_ctes
 
 OTHERS = "others"

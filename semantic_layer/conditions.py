@@ -10,17 +10,17 @@ from wenshu.semantic_layer.query import ORDERED_OPS, Op, Where
 from wenshu.semantic_layer.text import Text
 
 
-def date_literal(day: date) -> exp.Expression:
+def date_literal(day: date) -> exp.Expr:
     """Return a date as a literal of the tree."""
     return exp.cast(exp.Literal.string(day.isoformat()), "DATE")
 
 
-def literal(value: object) -> exp.Expression:
+def literal(value: object) -> exp.Expr:
     """Return a filter's value as a literal of the tree."""
     return date_literal(value) if isinstance(value, date) else exp.convert(value)
 
 
-def comparison(where: Where, left: exp.Expression, kind: str) -> exp.Expression:
+def comparison(where: Where, left: exp.Expr, kind: str) -> exp.Expr:
     """Return the condition of one filter; a missing value is a value of its own, so `!=` and `not in` keep it."""
     values = tuple(_typed(where, value, kind) for value in where.values)
     plain = [literal(value) for value in values if value is not None]
@@ -36,7 +36,7 @@ def comparison(where: Where, left: exp.Expression, kind: str) -> exp.Expression:
             if not plain:
                 return exp.not_(missing)
             if len(plain) == 1:
-                outside: exp.Expression = exp.NullSafeNEQ(this=left, expression=plain[0])
+                outside: exp.Expr = exp.NullSafeNEQ(this=left, expression=plain[0])
             else:
                 outside = exp.paren(exp.or_(exp.not_(exp.In(this=left, expressions=plain)), missing.copy()))
             return exp.and_(outside, exp.not_(missing)) if has_missing else outside

@@ -262,7 +262,7 @@ def catalogue(model: Model, language: Language) -> dict[str, Any]:
         "model": model.name,
         "metrics": metrics,
         "dimensions": dimensions,
-        "segments": [item["name"] for item in dimensions if model.dataset_by_name[item["dataset"]].is_segment],
+        "segments": [d.name for d in model.dimensions if model.dataset_by_name[d.dataset].is_segment],
     }
 
 

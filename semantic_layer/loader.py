@@ -103,7 +103,7 @@ def _without_mistakes(data: dict[str, Any], error: ValidationError) -> s.ModelSp
             case ("datasets", name):
                 data["datasets"][name] = {"source": name}
             case (key, *_):
-                data.pop(key, None)
+                data.pop(str(key), None)
                 data.setdefault("name", "model")
     try:
         return s.ModelSpec.model_validate(data)
@@ -131,6 +131,15 @@ def _plain(node: yaml.Node, path: Path_, lines: dict[Path_, int], mistakes: list
     if isinstance(node, yaml.MappingNode):
         out: dict[Any, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                mistakes.append(
+                    Mistake(
+                        key_node.start_mark.line + 1,
+                        Text("a key is not a plain word", "键不是一个词"),
+                        Text("Write `key: value`.", "请写成 `key: value`。"),
+                    )
+                )
+                continue
             key = _plain(key_node, (*path, "?"), {}, mistakes)
             if key is True or key is False:  # YAML 1.1 reads a bare on/off/yes/no as a boolean
                 key = key_node.value if key_node.value in ("on", "off", "yes", "no") else key
@@ -181,8 +190,8 @@ def _shape_mistakes(error: ValidationError, lines: dict[Path_, int]) -> Iterable
 
 def _keys_at(path: Path_) -> list[str]:
     """Return the keys that may stand where an unknown key was found."""
-    depth = {1: s.ModelSpec, 3: s.DatasetSpec, 5: s.DimensionSpec}
+    depth: dict[int, type[s.Spec]] = {1: s.ModelSpec, 3: s.DatasetSpec, 5: s.DimensionSpec}
     if path[0] == "metrics":
         return sorted({field.alias or key for kind in s.METRIC_SPECS for key, field in kind.model_fields.items()})
-    kind = s.RelationshipSpec if path[0] == "relationships" else depth.get(len(path), s.ModelSpec)
+    kind: type[s.Spec] = s.RelationshipSpec if path[0] == "relationships" else depth.get(len(path), s.ModelSpec)
     return [field.alias or key for key, field in kind.model_fields.items()]

@@ -7,7 +7,6 @@ from sqlglot import exp
 
 from wenshu.semantic_layer.model import (
     Aggregate,
-    Aggregation,
     AverageOver,
     Behaviour,
     Cumulative,
@@ -27,16 +26,16 @@ from wenshu.semantic_layer.query import Filter, both
 from wenshu.semantic_layer.resolver import ResolvedQuery, Variant
 
 
-def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> exp.Expression:
+def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> exp.Expr:
     """Return a metric as an expression over the aggregate columns."""
     columns = {(leaf.behaviour or leaf.aggregate, leaf.filters): leaf.column for leaf in resolved.leaves}
     # A sum is empty where no row fits: of all rows, of a bucket without any, of a group that another source has.
     may_lack_rows = len(resolved.leaves) > 1 or not variant.keys or resolved.grain is not None
 
-    def value(metric: Metric, filters: Filter | None) -> exp.Expression:
+    def value(metric: Metric, filters: Filter | None) -> exp.Expr:
         kept = both(filters, metric.filters)
 
-        def of(name: str) -> exp.Expression:
+        def of(name: str) -> exp.Expr:
             return value(resolved.model.metric(name), kept)
 
         match metric:
@@ -50,7 +49,7 @@ def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> e
             case Cumulative():
                 if resolved.grain is None or str(resolved.grain) not in variant.keys:
                     return of(metric.metric)
-                groups: list[exp.Expression] = [exp.column(name) for name in resolved.dimension_names]
+                groups: list[exp.Expr] = [exp.column(name) for name in resolved.dimension_names]
                 order = exp.Order(expressions=[exp.Ordered(this=exp.column(str(resolved.grain)))])
                 return exp.Window(this=exp.Sum(this=of(metric.metric)), partition_by=groups, order=order)
             case _:
@@ -59,10 +58,10 @@ def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> e
     return value(metric, None)
 
 
-def _behaviour_value(metric: Behaviour, column: str) -> exp.Expression:
+def _behaviour_value(metric: Behaviour, column: str) -> exp.Expr:
     """Return a behavioural metric as a quotient of the counts its source gives."""
 
-    def part(name: str) -> exp.Expression:
+    def part(name: str) -> exp.Expr:
         return exp.column(f"{column}_{name}")
 
     match metric:
@@ -84,14 +83,14 @@ def _behaviour_value(metric: Behaviour, column: str) -> exp.Expression:
         case Funnel():
             return divide(part("converted"), part("entered"))
         case Lifecycle():
-            return exp.Coalesce(this=part("users"), expressions=[exp.Literal.number(0)])
+            return zero_if_absent(metric, part("users"))
         case AverageOver():
-            return divide(part("sum"), part("buckets"))
+            return zero_if_absent(metric, divide(part("sum"), part("buckets")))
         case _:
             assert_never(metric)
 
 
-def count_value(column: str, suffix: str) -> exp.Expression:
+def count_value(column: str, suffix: str) -> exp.Expr:
     """Return the expression of one such count."""
     if suffix == "step_rate":
         return divide(exp.column(f"{column}_converted"), exp.column(f"{column}_step_before"))
@@ -101,10 +100,10 @@ def count_value(column: str, suffix: str) -> exp.Expression:
     )
 
 
-def _derived(metric: Derived, value: Callable[[str], exp.Expression]) -> exp.Expression:
+def _derived(metric: Derived, value: Callable[[str], exp.Expr]) -> exp.Expr:
     """Return a derived metric's expression with its inputs put in; a division by zero is empty."""
 
-    def fill(node: exp.Expression) -> exp.Expression:
+    def fill(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column):
             inner = value(node.name)
             return exp.paren(inner, copy=False) if isinstance(inner, exp.Binary) else inner
@@ -117,11 +116,11 @@ def _derived(metric: Derived, value: Callable[[str], exp.Expression]) -> exp.Exp
     return tree
 
 
-def divide(numerator: exp.Expression, denominator: exp.Expression) -> exp.Expression:
+def divide(numerator: exp.Expr, denominator: exp.Expr) -> exp.Expr:
     return exp.Div(this=numerator, expression=exp.Nullif(this=denominator, expression=exp.Literal.number(0)))
 
 
-def change(metric: Metric, now: exp.Expression, then: exp.Expression) -> exp.Expression:
+def change(metric: Metric, now: exp.Expr, then: exp.Expr) -> exp.Expr:
     if is_rate(metric):
         return exp.Sub(this=now.copy(), expression=then.copy())
     return exp.Sub(this=divide(now.copy(), then.copy()), expression=exp.Literal.number(1))
@@ -133,8 +132,8 @@ def is_rate(metric: Metric) -> bool:
 
 
 def counts_or_sums(metric: Metric) -> bool:
-    return isinstance(metric, Aggregate) and (metric.additive or metric.aggregation is Aggregation.COUNT_DISTINCT)
+    return metric.zero_if_empty if isinstance(metric, Aggregate) else isinstance(metric, Cumulative | Lifecycle | AverageOver)
 
 
-def zero_if_absent(metric: Metric, column: exp.Expression) -> exp.Expression:
+def zero_if_absent(metric: Metric, column: exp.Expr) -> exp.Expr:
     return exp.Coalesce(this=column, expressions=[exp.Literal.number(0)]) if counts_or_sums(metric) else column

@@ -5,7 +5,7 @@ the reserved column `as_of` stands for the last complete day.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -18,6 +18,7 @@ from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import Filter
 from wenshu.semantic_layer.text import Text
 
+RetentionMode = Literal["on", "on_or_after", "within"]
 DimensionType = Literal["string", "number", "date", "time", "boolean"]
 AS_OF = "as_of"
 MOST_DAYS = 1_000  # of any window that a question may ask for
@@ -66,7 +67,7 @@ class Dimension:
 
     name: str
     dataset: str
-    expr: exp.Expression
+    expr: exp.Expr
     type: DimensionType
     label: Text
     synonyms: Synonyms = field(default_factory=Synonyms)
@@ -99,7 +100,7 @@ class Dataset:
     file: str | None = None
     primary_key: tuple[str, ...] = ()
     entity: str | None = None
-    time: exp.Expression | None = None
+    time: exp.Expr | None = None
     dimensions: tuple[Dimension, ...] = ()
     is_segment: bool = False
 
@@ -138,15 +139,20 @@ class Aggregate(MetricCommon):
 
     aggregation: Aggregation
     dataset: str
-    expr: exp.Expression | None = None
-    where: exp.Expression | None = None
-    time: exp.Expression | None = None
+    expr: exp.Expr | None = None
+    where: exp.Expr | None = None
+    time: exp.Expr | None = None
     undated: bool = False
 
     @property
     def additive(self) -> bool:
         """Say whether the values of disjoint groups add up to the whole."""
         return self.aggregation in (Aggregation.COUNT, Aggregation.SUM)
+
+    @property
+    def zero_if_empty(self) -> bool:
+        """Say whether the value of no rows is 0 rather than nothing."""
+        return self.additive or self.aggregation is Aggregation.COUNT_DISTINCT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +167,7 @@ class Ratio(MetricCommon):
 class Derived(MetricCommon):
     """Compute an expression over other metrics, which it names as columns."""
 
-    expr: exp.Expression
+    expr: exp.Expr
     inputs: tuple[str, ...]
 
 
@@ -177,7 +183,7 @@ class Retention(MetricCommon):
     """Share of a cohort that is active again `low` to `high` units after entry (definitions in docs/behaviour.md).
 
     `start` and `back` are aggregates whose rows enter the cohort and count as active. Units are of length `step`;
-    `high` None means any later unit.
+    `high` None means any later unit. `mode` is on one unit, on it or any later one, or within a range of units.
     `first` takes each user's first start row only; otherwise a user enters in every unit with one. `hours` measures
     windows of 24 hours from the start row instead of calendar days.
     """
@@ -186,6 +192,7 @@ class Retention(MetricCommon):
     back: str
     low: int
     high: int | None
+    mode: RetentionMode = "on"
     step: Grain = Grain.DAY
     first: bool = True
     hours: bool = False
@@ -350,6 +357,8 @@ class Model:
                 inputs = metric.inputs
             case Cumulative():
                 inputs = (metric.metric,)
+            case Lifecycle():  # dated by activity, but split by what people have who entered
+                inputs = (metric.start,)
             case _:
                 return (self.anchor(metric),)
         return tuple(dict.fromkeys(leaf for name in inputs for leaf in self.leaves(name)))
@@ -409,32 +418,47 @@ def with_parameters(metric: Metric, parameters: dict[str, str]) -> Metric:
     """
     name = metric_column(f"{metric.name}[{','.join(f'{k}={v}' for k, v in parameters.items())}]")
     for key, value in parameters.items():
-        if key == "n" and value.isdigit() and 0 <= int(value) <= MOST_DAYS and parameter(metric) is not None:
+        lowest = _lowest_number(metric)
+        if key == "n" and value.isdecimal() and lowest <= int(value) <= MOST_DAYS and parameter(metric) is not None:
             metric = _with_number(metric, int(value))
         elif key == "steps" and isinstance(metric, Funnel):
-            metric = replace(metric, steps=_chosen_steps(metric, value.split(">")))
+            metric = replace(metric, steps=_chosen_steps(metric, [name.strip() for name in value.split(">")]))
         else:
             raise QueryError(
                 "invalid_parameter",
                 Text(
                     f"{metric.label.en} has no parameter {key}={value}.", f"{metric.label.zh}没有参数 {key}={value}。"
                 ),
-                Text(f"Give n as a whole number up to {MOST_DAYS}.", f"请将 n 设为不超过 {MOST_DAYS} 的整数。"),
+                Text(
+                    f"Give n as a whole number from {lowest} to {MOST_DAYS}.",
+                    f"请将 n 设为 {lowest} 到 {MOST_DAYS} 的整数。",
+                ),
             )
     return replace(metric, name=name)
 
 
 def _with_number(metric: Metric, n: int) -> Metric:
     match metric:
+        case Retention(mode="on"):
+            return replace(metric, low=n, high=n)
+        case Retention(mode="on_or_after"):
+            return replace(metric, low=n)
         case Retention():
-            if metric.high is None:
-                return replace(metric, low=n)
-            return replace(metric, low=n if metric.low == metric.high else metric.low, high=n)
+            return replace(metric, high=n)
         case RepurchaseWithin() | LifetimeValue() | Funnel():
             return replace(metric, days=n)
         case Repurchase():
             return replace(metric, times=n)
     return metric
+
+
+def _lowest_number(metric: Metric) -> int:
+    match metric:
+        case Retention(mode="within"):
+            return metric.low
+        case Repurchase():
+            return 1
+    return 0
 
 
 def _chosen_steps(funnel: Funnel, names: list[str]) -> tuple[FunnelStep, ...]:
@@ -451,4 +475,14 @@ def _chosen_steps(funnel: Funnel, names: list[str]) -> tuple[FunnelStep, ...]:
             Text("A funnel needs at least two steps.", "漏斗至少需要两个步骤。"),
             Text("Name them in order.", "请按顺序列出。"),
         )
-    return tuple(known[name] for name in names)
+    return named_apart(known[name] for name in names)
+
+
+def named_apart(steps: Iterable[FunnelStep]) -> tuple[FunnelStep, ...]:
+    """Return steps with a name of its own for each: a repeated one is numbered."""
+    out: list[FunnelStep] = []
+    for step in steps:
+        times = 1 + sum(other.rows == step.rows or other.name == step.name for other in out)
+        label = Text(f"{step.label.en} ({times})", f"{step.label.zh}（{times}）")
+        out.append(step if times == 1 else replace(step, name=f"{step.name}_{times}", label=label))
+    return tuple(out)

@@ -84,7 +84,7 @@ def looked_up(dimension: Dimension) -> bool:
     return dimension.indexed and not dimension.values and not foreign
 
 
-def _from(model: Model, dataset: str, selects: list[exp.Expression]) -> exp.Select:
+def _from(model: Model, dataset: str, selects: list[exp.Expr]) -> exp.Select:
     source = model.dataset_by_name[dataset].source
     relation = (
         exp.alias_(exp.to_table(source), dataset, table=True) if isinstance(source, str) else source.subquery(dataset)

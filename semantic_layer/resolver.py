@@ -11,9 +11,9 @@ from typing import Literal, assert_never
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.behaviour import Asked, behaviour_source
+from wenshu.semantic_layer.behaviour import behaviour_source
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, FUNNEL_STEP, LIFECYCLE_STAGE, count_columns
-from wenshu.semantic_layer.binder import Binder, Key, Leaf, Source
+from wenshu.semantic_layer.binder import Binder, Key
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
 from wenshu.semantic_layer.model import Aggregate, Aggregation, Lifecycle, Metric, Model
 from wenshu.semantic_layer.periods import (
@@ -28,8 +28,11 @@ from wenshu.semantic_layer.periods import (
     next_bucket,
 )
 from wenshu.semantic_layer.query import Filter, Query, Share, both, filters_of
+from wenshu.semantic_layer.refusals import no_such_key
+from wenshu.semantic_layer.sources import Leaf, Source
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS, shifted
+from wenshu.semantic_layer.user_rows import Asked
 
 MOST_METRICS, MOST_DIMENSIONS = 12, 4
 EVERYWHERE: Mapping[str, DateRange] = MappingProxyType({})
@@ -103,7 +106,15 @@ def resolve(
     covered = [by_dataset[leaf.aggregate.dataset] for leaf in leaves if leaf.aggregate.dataset in by_dataset]
     if len(covered) == len(leaves) and covered:
         coverage = DateRange(min(c.start for c in covered), max(coverage.end, *(c.start for c in covered)))
-    period, caveats = effective_period(query.period, DateRange(coverage.start, max(as_of, coverage.start)))
+    if coverage.start > as_of:
+        raise QueryError(
+            "outside_data",
+            Text(
+                f"The data begin on {coverage.start}, after {as_of}.", f"数据从 {coverage.start} 开始，晚于 {as_of}。"
+            ),
+            Text("Ask about something that the data hold until then.", "请查询在此之前已有数据的内容。"),
+        )
+    period, caveats = effective_period(query.period, DateRange(coverage.start, as_of))
     binder.period = period
     if not metrics:
         return _resolve_list(query, binder, period, caveats)
@@ -202,7 +213,7 @@ def effective_period(asked: DateRange | None, coverage: DateRange) -> tuple[Date
 
 def _compared(
     query: Query, period: DateRange
-) -> tuple[DateRange | None, Callable[[exp.Expression], exp.Expression] | None]:
+) -> tuple[DateRange | None, Callable[[exp.Expr], exp.Expr] | None]:
     """Return the compared period and, for a series, how its times move to the current buckets."""
     match query.compare:
         case None:
@@ -240,7 +251,7 @@ def _compared_part(asked: DateRange, period: DateRange, query: Query) -> DateRan
 
 def _shift_between(
     compared: DateRange, period: DateRange, grain: Grain | None
-) -> Callable[[exp.Expression], exp.Expression] | None:
+) -> Callable[[exp.Expr], exp.Expr] | None:
     """Return how the times of a compared series move to the current buckets: by months where both begin on the same day of one."""
     if grain is None:
         return None
@@ -264,7 +275,7 @@ def _months_back(period: DateRange, months: int) -> DateRange:
 
 def _variants(
     query: Query, binder: Binder, leaves: tuple[Leaf, ...], period: DateRange, compared: DateRange | None,
-    shift: Callable[[exp.Expression], exp.Expression] | None, overlapping: bool,
+    shift: Callable[[exp.Expr], exp.Expr] | None, overlapping: bool,
 ) -> Iterable[Variant]:  # fmt: skip
     dimensions, grain = query.dimensions, query.grain
     part = query.share.where if query.share else None
@@ -290,7 +301,7 @@ def _variants(
                 sources.append(behaviour_source(asked, leaf))
                 continue
             if own_key is not None:
-                raise binder.no_such_key(leaf.aggregate, own_key)
+                raise no_such_key(leaf.aggregate, own_key)
             doubles = _doubling_key(binder, leaf, dimensions, both(filters, leaf.filters))
             groups.setdefault((leaf.aggregate.dataset, f"{leaf.aggregate.time}{doubles}"), []).append(leaf)
         sources += [

@@ -25,8 +25,8 @@ TIERS: dict[str, tuple[str, str]] = {  # tier: its name in Chinese, and H or L o
 # Columns called the_… and the table the_rows stand for parts of the model.
 SQL = """
 WITH spending AS (
-  SELECT the_user AS user_id, DATE_DIFF('day', CAST(MAX(the_time) AS DATE), as_of) AS recency, COUNT(*) AS frequency, CAST(SUM(the_value) AS DOUBLE) AS monetary
-  FROM the_rows WHERE the_condition AND the_time >= as_of - the_days AND the_time < as_of + 1 GROUP BY 1
+  SELECT the_user AS user_id, DATE_DIFF('day', CAST(MAX(the_time) AS DATE), as_of) AS recency, COUNT(*) AS frequency, CAST(COALESCE(SUM(the_value), 0) AS DOUBLE) AS monetary
+  FROM the_rows WHERE the_condition AND the_user IS NOT NULL AND the_time >= as_of - the_days AND the_time < as_of + 1 GROUP BY 1
 ), cutoffs AS (
   SELECT QUANTILE_CONT(-recency, the_quantiles) AS r, QUANTILE_CONT(frequency, the_quantiles) AS f, QUANTILE_CONT(monetary, the_quantiles) AS m FROM spending
 ), scored AS (
@@ -38,6 +38,26 @@ WITH spending AS (
     || CASE WHEN m_score >= AVG(m_score) OVER () THEN 'H' ELSE 'L' END AS level FROM scored
 )
 SELECT user_id, recency, frequency, monetary, r_score, f_score, m_score, the_tier AS tier FROM levels
+"""
+ACTIVITY_STAGES = {
+    "new": Text("new", "新用户（近期注册且活跃）"),
+    "returning": Text("returning", "持续活跃用户"),
+    "resurrecting": Text("resurrecting", "回流用户"),
+    "dormant": Text("dormant", "流失用户"),
+    "inactive": Text("inactive longer", "长期未活跃用户"),
+}
+ACTIVITY_SQL = """
+WITH last_activity AS (
+  SELECT the_user AS user_id, MAX(CAST(the_time AS DATE)) AS last_on, MAX(CASE WHEN the_time < as_of + 1 - the_now THEN CAST(the_time AS DATE) END) AS earlier_on
+  FROM the_rows WHERE the_condition AND the_time < as_of + 1 GROUP BY 1
+), windows AS (
+  SELECT the_key AS user_id, CAST(the_entered AS DATE) > as_of - the_now AS is_new, DATE_DIFF('day', last_on, as_of) AS days_since,
+    COALESCE(last_on > as_of - the_now, FALSE) AS is_active, COALESCE(earlier_on > as_of - the_before, FALSE) AS was_active
+  FROM the_users LEFT JOIN last_activity ON the_key = last_activity.user_id
+)
+SELECT user_id, days_since, CASE WHEN is_active AND is_new THEN 'new' WHEN is_active AND was_active THEN 'returning'
+  WHEN is_active THEN 'resurrecting' WHEN was_active THEN 'dormant' ELSE 'inactive' END AS stage
+FROM windows
 """
 NUMBERS = {
     "recency": (Text("days since the last purchase", "距上次购买天数"), "day"),
@@ -60,38 +80,38 @@ def rfm_segment(
     rows = by_name[of.dataset]
     owner = next((r for r in relationships if r.many == rows.name and by_name[r.one].entity), None)
     time = of.time or rows.time
-    if owner is None or time is None or value.dataset != of.dataset:
+    parts = (of.where, value.where, value.expr, time)
+    foreign = [c for part in parts if part is not None for c in part.find_all(exp.Column) if c.table not in ("", rows.name)]
+    if owner is None or time is None or value.dataset != of.dataset or of.filters or value.filters or foreign:
         raise QueryError(
             "invalid_segment",
             Text(
-                f"the rows of {rows.name} have no user or no time, or {value.name} is of another dataset",
-                f"{rows.name} 的记录没有用户或时间，或 {value.name} 属于其他数据集",
+                f"the rows of {rows.name} have no user or no time, or {of.name} and {value.name} need other datasets",
+                f"{rows.name} 的记录没有用户或时间，或 {of.name}、{value.name} 用到了其他数据集",
             ),
             Text(
-                "Use metrics of one dataset that has a time and joins to the users.",
-                "请使用同一数据集中带时间且关联用户的指标。",
+                "Use metrics of one dataset that has a time and joins to the users, without filters.",
+                "请使用同一数据集中带时间且关联用户、不含筛选的指标。",
             ),
         )
     tier = exp.Case(this=exp.column("level"))
     for key, (_, level) in TIERS.items():
         tier = tier.when(exp.Literal.string(level), exp.Literal.string(key))
-    step = 1 / spec.quantiles
-    quantiles = exp.Array(expressions=[exp.Literal.number(f"{step * i:.4g}") for i in range(1, spec.quantiles)])
-    source: exp.Expression = (
+    shares = (f"{i / spec.quantiles:.15g}" for i in range(1, spec.quantiles))
+    quantiles = exp.Array(expressions=list(map(exp.Literal.number, shares)))
+    amount = value.expr or exp.Literal.number(1)
+    if value.where is not None:
+        amount = exp.Case().when(value.where.copy(), amount.copy())
+    source: exp.Expr = (
         exp.table_(rows.source, alias=rows.name) if isinstance(rows.source, str) else rows.source.subquery(rows.name)
     )
     tree = sqlglot.parse_one(SQL, dialect="duckdb")
     filled = {
-        "user": exp.column(owner.many_columns[0]), "time": time, "value": value.expr or exp.Literal.number(1),
+        "user": exp.column(owner.many_columns[0]), "time": time, "value": amount,
         "condition": of.where or exp.true(), "days": exp.Literal.number(spec.window - 1), "quantiles": quantiles, "tier": tier,
     }  # fmt: skip
 
-    def fill(node: exp.Expression) -> exp.Expression:
-        if isinstance(node, exp.Column) and node.name.removeprefix("the_") in filled:
-            return filled[node.name.removeprefix("the_")].copy()
-        return source if isinstance(node, exp.Table) and node.name == "the_rows" else node
-
-    tree = tree.transform(fill)
+    tree = _filled(tree, filled, source)
     assert isinstance(tree, exp.Query)
     dataset = m.Dataset(
         name=name, source=tree, label=_label(spec.label, Text("RFM", "RFM")), primary_key=("user_id",), is_segment=True,
@@ -99,6 +119,87 @@ def rfm_segment(
     )  # fmt: skip
     link = m.Relationship(many=owner.one, one=name, many_columns=owner.one_columns, one_columns=("user_id",))
     return dataset, link
+
+
+def _filled(tree: exp.Expr, parts: dict[str, exp.Expr], rows: exp.Expr) -> exp.Expr:
+    """Return a template with the parts of the model put in."""
+
+    def fill(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and node.name.removeprefix("the_") in parts:
+            part = parts[node.name.removeprefix("the_")].copy()
+            return exp.paren(part, copy=False) if isinstance(part, exp.Connector) else part
+        return rows if isinstance(node, exp.Table) and node.name == "the_rows" else node
+
+    return tree.transform(fill)
+
+
+def activity_segment(
+    name: str, spec: s.ActivitySpec, *, of: m.Aggregate, start: m.Aggregate, datasets: tuple[m.Dataset, ...], relationships: tuple[m.Relationship, ...],
+) -> tuple[m.Dataset, m.Relationship]:  # fmt: skip
+    """Return the stage of every user as of the last day as a dataset of one row a user, and how users join to it.
+
+    Raises `QueryError` where the rows of `of` belong to no user or have no time of their own.
+    """
+    by_name = {dataset.name: dataset for dataset in datasets}
+    rows, users = by_name[of.dataset], by_name[start.dataset]
+    owner = next((r for r in relationships if r.many == rows.name and r.one == users.name), None)
+    time, entered = of.time or rows.time, start.time or users.time
+    if owner is None or time is None or entered is None or not users.entity or not isinstance(users.source, str):
+        raise QueryError(
+            "invalid_segment",
+            Text(
+                f"the rows of {rows.name} or {users.name} have no user or no time",
+                f"{rows.name} 或 {users.name} 的记录没有用户或时间",
+            ),
+            Text(
+                "Use activity that joins to the users, and a start metric of the users.",
+                "请使用关联用户的活跃指标，以及用户数据集的起始指标。",
+            ),
+        )
+    source: exp.Expr = (
+        exp.table_(rows.source, alias=rows.name) if isinstance(rows.source, str) else rows.source.subquery(rows.name)
+    )
+    parts: dict[str, exp.Expr] = {
+        "user": exp.column(owner.many_columns[0]), "time": time, "condition": of.where or exp.true(), "key": exp.column(users.primary_key[0], table="users"),
+        "entered": exp.column(entered.name, table="users") if isinstance(entered, exp.Column) else entered,
+        "now": exp.Literal.number(spec.days), "before": exp.Literal.number(2 * spec.days),
+    }  # fmt: skip
+    tree = sqlglot.parse_one(ACTIVITY_SQL, dialect="duckdb")
+    for table in tree.find_all(exp.Table):
+        if table.name == "the_users":
+            table.replace(exp.table_(users.source, alias="users"))
+    filled = _filled(tree, parts, source)
+    assert isinstance(filled, exp.Query)
+    values = tuple(
+        m.DimensionValue(
+            value=stage,
+            label=label,
+            synonyms=_words(spec.stages[stage].synonyms) if stage in spec.stages else m.Synonyms(),
+        )
+        for stage, label in ACTIVITY_STAGES.items()
+    )
+    groups = tuple(
+        (_label(group.label, Text(key, key)), _words(group.synonyms), tuple(group.values))
+        for key, group in spec.groups.items()
+    )
+    stages = m.Dimension(
+        name=f"{name}_stage", dataset=name, expr=exp.column("stage"), type="string", values=values, groups=groups, ordered=True, indexed=True,
+        label=_label(spec.label, Text(f"activity stage (last {spec.days} days)", f"活跃阶段（近{spec.days}天）")), synonyms=_words(spec.synonyms),
+        description=Text(
+            f"By activity in the last {spec.days} days and the {spec.days} days before, as of the last day of the data.",
+            f"按截至数据最后一天的近 {spec.days} 天与再之前 {spec.days} 天的活跃情况划分。",
+        ),
+    )  # fmt: skip
+    days = m.Dimension(
+        name=f"{name}_days_since", dataset=name, expr=exp.column("days_since"), type="number", unit="day",
+        label=Text("days since last active", "距上次活跃天数"), synonyms=m.Synonyms(en=("days inactive",), zh=("未活跃天数",)),
+    )  # fmt: skip
+    dataset = m.Dataset(
+        name=name, source=filled, label=_label(spec.label, Text("activity stage", "活跃阶段")), primary_key=("user_id",), is_segment=True, dimensions=(stages, days),
+    )  # fmt: skip
+    return dataset, m.Relationship(
+        many=users.name, one=name, many_columns=users.primary_key[:1], one_columns=("user_id",)
+    )
 
 
 def _tier_dimension(name: str, spec: s.RfmSpec) -> m.Dimension:

@@ -83,7 +83,7 @@ class DimensionSpec(Spec):
 
 
 class DatasetSpec(Spec):
-    source: str
+    source: str = Field(pattern=r"\S")
     label: LabelSpec | None = None
     synonyms: WordsSpec = SynonymsSpec()
     primary_key: Names = []
@@ -120,7 +120,7 @@ class CountSpec(MetricSpec):
 class AggregateSpec(MetricSpec):
     type: Literal["count_distinct", "sum", "average", "min", "max", "median"]
     dataset: str
-    expr: str
+    expr: str = Field(pattern=r"\S")
     where: str | None = None
     time: str | None = None
 
@@ -133,7 +133,7 @@ class RatioSpec(MetricSpec):
 
 class DerivedSpec(MetricSpec):
     type: Literal["derived"]
-    expr: str
+    expr: str = Field(pattern=r"\S")
 
 
 class CumulativeSpec(MetricSpec):
@@ -270,6 +270,22 @@ class RfmSpec(Spec):
     groups: dict[str, GroupSpec] = {}
 
 
+class ActivitySpec(Spec):
+    """Put every user into a stage by activity `of` in the last `days` days and those before; `start` dates registration."""
+
+    type: Literal["activity"]
+    of: str
+    start: str
+    days: int = Field(default=30, ge=1)
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    stages: dict[Literal["new", "returning", "resurrecting", "dormant", "inactive"], TierSpec] = {}
+    groups: dict[str, GroupSpec] = {}
+
+
+AnySegmentSpec = Annotated[RfmSpec | ActivitySpec, Field(discriminator="type")]
+
+
 class AbsentSpec(Spec):
     """Name a subject that people ask for and the data do not hold, so that it is refused by name."""
 
@@ -286,7 +302,7 @@ class ModelSpec(Spec):
     datasets: dict[str, DatasetSpec] = Field(min_length=1)
     relationships: list[RelationshipSpec] = []
     metrics: dict[str, AnyMetricSpec] = {}
-    segments: dict[str, RfmSpec] = {}
+    segments: dict[str, AnySegmentSpec] = {}
     headline: list[str] = []
     examples: list[LabelSpec] = []
     absent: list[AbsentSpec] = []

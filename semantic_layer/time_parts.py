@@ -21,19 +21,19 @@ class TimePart:
     name: str
     label: Text
     type: Literal["number", "string"]
-    expression: Callable[[exp.Expression], exp.Expression]
+    expression: Callable[[exp.Expr], exp.Expr]
     values: tuple[tuple[str | int, Text], ...] = ()
 
 
-def _hour(time: exp.Expression) -> exp.Expression:
+def _hour(time: exp.Expr) -> exp.Expr:
     return exp.Extract(this=exp.var("HOUR"), expression=time)
 
 
-def _weekday(time: exp.Expression) -> exp.Expression:
+def _weekday(time: exp.Expr) -> exp.Expr:
     return exp.DayOfWeekIso(this=time)
 
 
-def _day_type(time: exp.Expression) -> exp.Expression:
+def _day_type(time: exp.Expr) -> exp.Expr:
     weekend = exp.GTE(this=_weekday(time), expression=exp.Literal.number(6))
     return exp.Case().when(weekend, exp.Literal.string("weekend")).else_(exp.Literal.string("weekday"))
 
@@ -54,7 +54,7 @@ TIME_PARTS = {
 }  # fmt: skip
 
 
-def bucket_expression(time: exp.Expression, grain: Grain) -> exp.Expression:
+def bucket_expression(time: exp.Expr, grain: Grain) -> exp.Expr:
     """Return the start of the bucket that holds `time`: a timestamp for hours, else a date."""
     if grain is Grain.DAY:
         return exp.cast(time, "DATE")
@@ -62,7 +62,7 @@ def bucket_expression(time: exp.Expression, grain: Grain) -> exp.Expression:
     return truncated if grain is Grain.HOUR else exp.cast(truncated, "DATE")
 
 
-def shifted(time: exp.Expression, *, days: int = 0, months: int = 0) -> exp.Expression:
+def shifted(time: exp.Expr, *, days: int = 0, months: int = 0) -> exp.Expr:
     """Return `time` moved forward by whole days or calendar months."""
     number, unit = (months, "MONTH") if months else (days, "DAY")
     return exp.Add(this=time, expression=exp.Interval(this=exp.Literal.string(str(number)), unit=exp.var(unit)))

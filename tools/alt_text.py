@@ -3,7 +3,10 @@
 from wenshu.semantic_layer.table import Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.chart_data import ChartData, Panel, clean, number
+from wenshu.tools.chart_periods import Triangle
+from wenshu.tools.counts import period_name
 from wenshu.tools.number_format import format_number
+from wenshu.tools.steps import shown_funnels
 
 KIND_WORDS = {
     "line": Text("Line chart", "折线图"),
@@ -11,6 +14,7 @@ KIND_WORDS = {
     "grouped_bar": Text("Grouped bar chart", "分组条形图"),
     "stacked_bar": Text("Stacked bar chart", "堆叠条形图"),
     "heat_map": Text("Heat map", "热力图"),
+    "curve": Text("Curve", "曲线图"),
 }
 FEW_LINES = 4
 FEW_CARDS = 6
@@ -38,13 +42,18 @@ def describe_chart(data: ChartData, *, kind: str, title: str, keys: tuple[str, .
     """Say in one sentence what a chart shows and in one a panel its main numbers: first, last, highest, lowest."""
     first, last, count = data.categories[0], data.categories[-1], len(data.categories)
     across = Text(
-        f"from {first} to {last}" if data.times else f"by {' and '.join(keys)} ({count} values of {keys[0]})",
-        f"{first}至{last}" if data.times else f"按{'和'.join(keys)}，{keys[0]}共 {count} 项",
+        f"from {first} to {last}" if data.times or data.periods else f"by {' and '.join(keys)} ({count} values of {keys[0]})",
+        f"{first}至{last}" if data.times or data.periods else f"按{'和'.join(keys)}，{keys[0]}共 {count} 项",
     ).in_(language)
     word = KIND_WORDS[kind]
     said = [Text(f"{word.en}: {title}, {across}.", f"{word.zh}：{title}，{across}。").in_(language)]
     said += [_panel_sentence(panel, data, kind, len(data.panels) > 1, language) for panel in data.panels]
-    if data.incomplete:
+    if data.incomplete and data.periods:
+        partial = min(data.periods[at] for at in data.incomplete)
+        said.append(
+            Text(f"From {data.axis} {partial} on, some users are not mature yet.", f"{data.axis} {partial} 起，部分用户尚未到期。").in_(language)
+        )
+    elif data.incomplete:
         days = [data.categories[at] for at in sorted(data.incomplete)]
         said.append(Text(f"Incomplete: {', '.join(days)}.", f"{'、'.join(days)}的数据不完整。").in_(language))
     return (" " if language == "en" else "").join(said)
@@ -54,11 +63,11 @@ def _panel_sentence(panel: Panel, data: ChartData, kind: str, named: bool, langu
     def written(value: float) -> str:
         return format_number(value, panel.unit, language)
 
-    lines = kind == "line" and len(panel.series) <= FEW_LINES
+    lines = kind in ("line", "curve") and len(panel.series) <= FEW_LINES
     named = named and not (lines and len(panel.series) > 1)  # lines of their own names say what they are
     prefix = f"{panel.label}{': ' if language == 'en' else '：'}" if named else ""
     points = [
-        (value, data.categories[at] + (f" · {series.label}" if len(panel.series) > 1 else ""))
+        (panel.shown(value), data.categories[at] + (f" · {series.label}" if len(panel.series) > 1 else ""))
         for series in panel.series
         for at, value in enumerate(series.values)
         if value is not None
@@ -85,3 +94,49 @@ def _panel_sentence(panel: Panel, data: ChartData, kind: str, named: bool, langu
     )
     sentence = prefix + Text("; ".join(parts) + ".", "；".join(parts) + "。").in_(language)
     return sentence[0].upper() + sentence[1:]
+
+
+def describe_funnel(table: ResultTable, title: str, language: Language) -> str:
+    """Say the users at each step, by group where there are several."""
+    funnels, groups = shown_funnels(table, language)
+    separator, comma = (": ", ", ") if language == "en" else ("：", "，")
+    said = []
+    for funnel, group in zip(funnels, groups, strict=True):
+        steps = comma.join(
+            f"{clean(step.label.in_(language))} {step.users:,}（{format_number(step.overall, '%', language)}）"
+            if language == "zh"
+            else f"{clean(step.label.in_(language))} {step.users:,} ({format_number(step.overall, '%', language)})"
+            for step in funnel.steps
+        )
+        said.append(f"{clean(group)}{separator}{steps}" if group else steps)
+    listed = ("；" if language == "zh" else "; ").join(said)
+    return Text(f"Funnel: {title}. {listed}.", f"漏斗图：{title}。{listed}。").in_(language)
+
+
+def describe_triangle(triangle: Triangle, title: str, language: Language) -> str:
+    """Say which cohorts and periods are shown, and where the highest and the lowest whole number are."""
+    rows, last = triangle.rows, triangle.periods[-1]
+    first, latest = rows[0].full_label, rows[-1].full_label
+    said = Text(
+        f"Cohort triangle: {title}, {len(rows)} cohorts from {first} to {latest}, {triangle.axis} 0 to {last}.",
+        f"同期群三角图：{title}，{first}至{latest}共 {len(rows)} 个同期群，{triangle.axis} 0–{last}。",
+    ).in_(language)
+    known = [
+        (cell.value, row.full_label, triangle.periods[at])
+        for row in rows
+        for at, cell in enumerate(row.cells)
+        if cell is not None and not cell.partial and not row.incomplete and at != triangle.trivial
+    ]
+    if not known:
+        return said
+
+    def place(one: tuple[float, str, int]) -> str:
+        value, cohort, period = one
+        name = period_name(period, triangle.period_label).in_(language)
+        return f"{format_number(value, triangle.unit, language)}" + (
+            f" ({cohort}, {name})" if language == "en" else f"（{cohort}，{name}）"
+        )
+
+    high, low = place(max(known)), place(min(known))
+    told = Text(f"The highest is {high}, the lowest {low}.", f"最高 {high}，最低 {low}。").in_(language)
+    return f"{said} {told}" if language == "en" else said + told

@@ -6,9 +6,10 @@ Knows nothing of matplotlib.
 from dataclasses import dataclass
 from typing import Literal
 
+from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, LIFECYCLE_STAGE, PERIOD_NUMBER
 from wenshu.semantic_layer.table import Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text
-from wenshu.tools.alt_text import describe_cards, describe_chart
+from wenshu.tools.alt_text import describe_cards, describe_chart, describe_funnel, describe_triangle
 from wenshu.tools.chart_data import (
     MOST_CATEGORIES,
     MOST_PANELS,
@@ -23,8 +24,11 @@ from wenshu.tools.chart_data import (
     same_scale,
     time_label,
 )
+from wenshu.tools.chart_periods import curve_data, triangle_of
+from wenshu.tools.cohorts import cohorts_of, periods_of
+from wenshu.tools.steps import MOST_GROUPS, funnels_of
 
-ChartKind = Literal["number", "line", "bar", "grouped_bar", "stacked_bar", "heat_map", "table"]
+ChartKind = Literal["number", "line", "bar", "grouped_bar", "stacked_bar", "heat_map", "table", "funnel", "curve", "triangle"]
 
 MOST_CARDS = 12
 FEW_BARS = 12  # up to so many, two dimensions stand side by side
@@ -61,8 +65,14 @@ def choose_chart(table: ResultTable, *, title: str, subtitle: str, language: Lan
     notes = [subtitle, *fixed]
     if table.truncated:
         notes.append(Text(f"first {len(table.rows)} rows", f"仅前 {len(table.rows)} 行").in_(language))
-    x, series = (keys[0], keys[1] if len(keys) > 1 else None) if keys else (None, None)
-    kind, columns, reason = _shape(table, keys)
+    kind, columns, reason = _behavioural_shape(table, keys) or _shape(table, keys)
+    if kind == "funnel":
+        keys = tuple(column for column in keys if column.name != FUNNEL_STEP)
+        x, series = None, keys[0] if keys else None
+        if len(funnels_of(table)) > MOST_GROUPS:
+            notes.append(Text(f"the {MOST_GROUPS} largest groups", f"仅显示最大的 {MOST_GROUPS} 组").in_(language))
+    else:
+        x, series = (keys[0], keys[1] if len(keys) > 1 else None) if keys else (None, None)
     y = tuple(column.name for column in columns)
     alt_text = ""
     match kind:
@@ -71,9 +81,21 @@ def choose_chart(table: ResultTable, *, title: str, subtitle: str, language: Lan
         case "number":
             x = None
             alt_text = describe_cards(table, columns, title, language)
+        case "funnel":
+            x = table.column(FUNNEL_STEP)
+            alt_text = describe_funnel(table, title, language)
+        case "triangle":
+            x, series = table.column(PERIOD_NUMBER), table.with_role("time")[0]
+            triangle = triangle_of(table, columns[0], language)
+            notes.extend(triangle.notes)
+            alt_text = describe_triangle(triangle, title, language)
         case _:
             assert x is not None
-            if series is not None and x.role != "time":
+            if series is not None and PERIOD_NUMBER in (x.name, series.name):
+                x, series = (x, series) if x.name == PERIOD_NUMBER else (series, x)
+            elif series is not None and LIFECYCLE_STAGE in (x.name, series.name):
+                x, series = (x, series) if series.name == LIFECYCLE_STAGE else (series, x)
+            elif series is not None and x.role != "time":
                 x, series = _larger_first(table, x, series, kind)
             data = data_of(kind, table, x=x.name, y=y, series=series.name if series else None, language=language)
             notes.extend(data.notes)
@@ -95,6 +117,8 @@ def data_of(
     kind: ChartKind, table: ResultTable, *, x: str, y: tuple[str, ...], series: str | None, language: Language
 ) -> ChartData:
     """Lay out a table's columns as a chart of this kind shows them: a heat map holds more rows than colours tell apart."""
+    if kind == "curve":
+        return curve_data(table, y=y, series=series, language=language)
     most = MOST_CATEGORIES if kind == "heat_map" else MOST_SERIES
     return chart_data(table, x=x, y=y, series=series, language=language, most_series=most)
 
@@ -160,6 +184,26 @@ def _shape(table: ResultTable, keys: tuple[Column, ...]) -> Shape:
             Text("Values over time: a line shows their course.", "数值随时间变化，用折线看走势。"),
         )
     return _one_dimension(table, keys[0], measures, with_comparisons)
+
+
+def _behavioural_shape(table: ResultTable, keys: tuple[Column, ...]) -> Shape | None:
+    """Return the shape of a funnel, of cohorts by period after entry, or of lifecycle stages; None for any other."""
+    names, timed = {column.name for column in keys}, any(column.role == "time" for column in keys)
+    metrics = table.with_role("metric")
+    if funnels_of(table) and not timed and len(names - {FUNNEL_STEP}) < 2:
+        return "funnel", metrics, Text("Steps in order: a funnel shows who goes on.", "按顺序的步骤，用漏斗图看逐步转化。")
+    if PERIOD_NUMBER in names and len(keys) <= 2 and periods_of(cohorts_of(table, metrics[0])):
+        if timed:
+            told = Text("Cohorts by time after entry: a triangle.", "各同期群随进入后时间的变化，用同期群三角图。")
+            return "triangle", metrics[:1], told
+        shown = metrics[:MOST_PANELS] if len(keys) == 1 else metrics[:1]
+        if len(keys) == 1:
+            shown = tuple(part for column in shown for part in (column, *_compared(table, column)))
+        return "curve", shown, Text("Values by time after entry: a curve.", "随进入后时间的变化，用曲线看走势。")
+    if LIFECYCLE_STAGE in names and len(keys) == 2 and len(distinct(table, table.column(LIFECYCLE_STAGE))) > 1:
+        told = Text("Stages add up; users lost hang below.", "各阶段可以相加，流失用户画在零线以下。")
+        return "stacked_bar", metrics[:1], told
+    return None
 
 
 def _one_dimension(

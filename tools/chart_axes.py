@@ -12,13 +12,15 @@ ROOM = 0.08  # of the range, beyond the outermost value
 HUGE = 1e16
 LONG_SPAN = 150  # days; beyond, whole months are written under days and weeks
 MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60, 120, 600, 100_000)
+PERIOD_STEPS = (1, 2, 5, 7, 10, 15, 30, 60, 90, 180, 365)
 ROUND_STEPS = {Grain.MONTH: (1, 2, 3, 6, 12), Grain.DAY: (1, 2, 3, 5, 7, 14, 28), Grain.HOUR: (1, 2, 3, 6, 12, 24)}
 
 
 def value_range(panel: Panel, *, from_zero: bool, stacked: bool = False) -> tuple[float, float]:
     """Return the ends of a value axis; bars begin at zero, lines where zero is not far from their values."""
-    values = [total for total in totals(panel.series) if total is not None] if stacked else panel.numbers
-    low, high = min(values, default=0.0), max(values, default=0.0)
+    values = [total for sign in (1, -1) for total in totals(panel.series, sign)] if stacked else panel.numbers
+    known = [value for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
     if from_zero or 0 <= low <= 0.5 * high:
         low = min(0.0, low)
     if from_zero or 0.5 * low <= high <= 0:
@@ -40,10 +42,10 @@ def value_ticks(
         step = max(1.0, step) if step != 2.5 else 5.0
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     values = [at * step for at in range(first, last + 1)]
-    written = [short_value(value, panel.unit, language) for value in values]
-    if len(set(written)) < len(written) and max(map(abs, values)) < HUGE:
-        written = [format_number(value, panel.unit, language) for value in values]
-    return values, written
+    write = short_value
+    if len({short_value(value, panel.unit, language) for value in values}) < len(values) and max(map(abs, values)) < HUGE:
+        write = format_number
+    return values, [write(panel.shown(value), panel.unit, language) for value in values]
 
 
 def value_caption(panel: Panel, language: Language) -> str:
@@ -106,9 +108,17 @@ def time_tick(day: date, grain: Grain | None, language: Language) -> tuple[str, 
             return short, year
 
 
-def totals(series: tuple[Series, ...]) -> list[float | None]:
-    """Return the sum over the series at each category, None where none of them has a value."""
+def period_ticks(periods: tuple[int, ...], most: int) -> tuple[list[int], list[str]]:
+    """Choose at most about `most` round periods after entry: their positions and how they are written."""
+    step = next((size for size in PERIOD_STEPS if len(periods) / size <= max(2, most)), PERIOD_STEPS[-1])
+    positions = [at for at, period in enumerate(periods) if period % step == 0 or len(periods) == 1]
+    return positions, [str(periods[at]) for at in positions]
+
+
+def totals(series: tuple[Series, ...], sign: int = 1) -> list[float | None]:
+    """Return how far the parts at each category reach above zero, or below; None where there are none."""
     columns = (
-        [value for value in values if value is not None] for values in zip(*(one.values for one in series), strict=True)
+        [value for value in values if value is not None and value * sign >= 0]
+        for values in zip(*(one.values for one in series), strict=True)
     )
     return [sum(known) if known else None for known in columns]

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from wenshu.semantic_layer.behaviour_keys import LIFECYCLE_STAGE, PERIOD_NUMBER
 from wenshu.semantic_layer.periods import Grain, bucket_start, next_bucket
+from wenshu.semantic_layer.segments import TIERS
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text
+from wenshu.tools.counts import unripe_buckets
 
 MOST_SERIES = 12
 MOST_CATEGORIES = 50
@@ -22,6 +25,8 @@ LONGEST_LABEL = 80
 LARGEST_NUMBER = 1e100  # beyond it an axis overflows; no metric is there by right
 COMPARABLE = 50  # magnitudes further apart than this would flatten the smaller one on a shared axis
 
+LOST = "dormant"  # the lifecycle stage that is drawn below zero
+
 OTHERS = Text("others", "其他")
 BLANK = Text("(blank)", "（空）")
 MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -29,11 +34,14 @@ MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Hold one line or one colour of bars: a value a category, None where there is none."""
+    """Hold one line or one colour of bars: a value a category, None where there is none.
+
+    Users who were lost are numbers below zero, so that they hang below the axis; they are written without the sign.
+    """
 
     label: str
     values: tuple[float | None, ...]
-    kind: Literal["current", "previous", "others"] = "current"
+    kind: Literal["current", "previous", "others", "lost"] = "current"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +56,25 @@ class Panel:
     def numbers(self) -> tuple[float, ...]:
         return tuple(value for series in self.series for value in series.values if value is not None)
 
+    def shown(self, value: float) -> float:
+        """Return the number that stands for a value, which below zero may only be where it is drawn."""
+        return abs(value) if any(series.kind == "lost" for series in self.series) else value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartData:
-    """Hold what a chart shows; `times` are the categories' first days on a time axis, `incomplete` positions on it.
+    """Hold what a chart shows; `times` are the categories' first days on a time axis, `periods` those after entry on another.
 
-    `axis` names the categories where they do not speak for themselves, such as the hours of a day; `others` is the
-    position of those folded into one. `notes` say, in the reader's language, what the picture leaves out.
+    `incomplete` are positions on either. `axis` names the categories where they do not speak for themselves, such as
+    the hours of a day; `apart` is the position of one that is not like the others: a rest, users lost. `notes` say, in the reader's language, what the picture leaves out.
     """
 
     categories: tuple[str, ...]
     panels: tuple[Panel, ...]
     axis: str = ""
-    others: int | None = None
+    apart: int | None = None
     times: tuple[date, ...] = ()
+    periods: tuple[int, ...] = ()
     grain: Grain | None = None
     incomplete: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
@@ -151,10 +164,11 @@ def chart_data(
     series: str | None,
     language: Language,
     most_series: int = MOST_SERIES,
+    most_categories: int = MOST_CATEGORIES,
 ) -> ChartData:
     """Lay out the columns `y` over the values of `x`, one series a value of `series` or one a column.
 
-    Series beyond `most_series` and categories beyond 50 are added up as “others” where every column is additive, and
+    Series beyond `most_series` and categories beyond `most_categories` are added up as “others” where every column is additive, and
     left out where not.
     """
     columns = tuple(table.column(name) for name in y)
@@ -164,8 +178,8 @@ def chart_data(
     if key.role == "time":
         axis = _time_axis(table, key, MOST_POINTS // ((len(split.labels) if split else 1) * len(columns)), language)
     else:
-        keys = _in_order(table, key) if split else distinct(table, key)
-        axis = _dimension_axis(table, key, keys, MOST_CATEGORIES, adds, language)
+        keys = _in_order(table, key) if split or key.name == PERIOD_NUMBER else _named_order(key, distinct(table, key))
+        axis = _dimension_axis(table, key, keys, most_categories, adds, language)
 
     sums: dict[tuple[int, int, str], float] = {}
     places = [(table.index(column.name), column.name) for column in columns]
@@ -180,6 +194,8 @@ def chart_data(
             if value is not None:
                 sums[at, of, name] = sums.get((at, of, name), 0.0) + value if adds else value
 
+    lost = split.positions.get(LOST) if split and series == LIFECYCLE_STAGE else None
+
     def values(of: int, column: Column) -> tuple[float | None, ...]:
         return tuple(sums.get((at, of, column.name)) for at in range(len(axis.labels)))
 
@@ -189,7 +205,7 @@ def chart_data(
                 label=clean(column.label.in_(language)),
                 unit=column.unit,
                 series=tuple(
-                    Series(label=label, values=values(of, column), kind="others" if of == split.others else "current")
+                    _series(label, values(of, column), folded=of == split.others, lost=of == lost)
                     for of, label in enumerate(split.labels)
                 ),
             )
@@ -212,11 +228,12 @@ def chart_data(
             for group in _panel_columns(table, columns)
         )
     cut_short = {bucket_of(day, key.grain) for day in table.incomplete} if key.role == "time" else set()
+    cut_short |= {bucket_of(day, key.grain) for day in unripe_buckets(table)} if key.role == "time" else set()
     return ChartData(
         categories=axis.labels,
         panels=panels,
         axis=clean(key.label.in_(language)) if key.type == "number" and not key.value_labels else "",
-        others=axis.others,
+        apart=axis.others if key.name != LIFECYCLE_STAGE else axis.positions.get(LOST),
         times=axis.times,
         grain=key.grain if key.role == "time" else None,
         incomplete=frozenset(at for at, day in enumerate(axis.times) if day in cut_short),
@@ -246,10 +263,24 @@ def _in_order(table: ResultTable, column: Column) -> tuple[Hashable, ...]:
     """Return a dimension's values, numbers such as hours by size: rows sorted by a metric would scatter them."""
     keys = distinct(table, column)
     if column.type != "number":
-        return keys
+        return _named_order(column, keys)
     return tuple(
         sorted(keys, key=lambda key: (not isinstance(key, int | float), key if isinstance(key, int | float) else 0))
     )
+
+
+def _named_order(column: Column, keys: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    """Return lifecycle stages and RFM tiers in the order of their names' list, other values as they are."""
+    listed = [value for value, _ in column.value_labels]
+    if column.name != LIFECYCLE_STAGE and not (listed and set(listed) <= set(TIERS)):
+        return keys
+    return tuple(sorted(keys, key=lambda key: listed.index(key) if key in listed else len(listed)))  # type: ignore[arg-type]
+
+
+def _series(label: str, values: tuple[float | None, ...], *, folded: bool, lost: bool) -> Series:
+    if lost:
+        return Series(label=label, values=tuple(None if value is None else -value for value in values), kind="lost")
+    return Series(label=label, values=values, kind="others" if folded else "current")
 
 
 def _dimension_axis(

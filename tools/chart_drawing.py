@@ -7,10 +7,12 @@ from wenshu.semantic_layer.table import Column, ResultTable
 from wenshu.semantic_layer.text import Text
 from wenshu.tools.chart import Chart, data_of
 from wenshu.tools.chart_axes import short_value, totals, value_range
+from wenshu.tools.chart_cohorts import draw_triangle
 from wenshu.tools.chart_data import ChartData, Panel, number
 from wenshu.tools.chart_frame import (
     Edges,
     draw_category_axis,
+    draw_period_axis,
     draw_time_axis,
     draw_value_axis,
     panel_grid,
@@ -20,6 +22,7 @@ from wenshu.tools.chart_frame import (
     write_caption,
     write_legend,
 )
+from wenshu.tools.chart_funnel import draw_funnel
 from wenshu.tools.chart_theme import LABEL, SMALL, TICK, channels, points
 from wenshu.tools.number_format import format_number
 
@@ -34,6 +37,7 @@ FEW_POINTS = 13
 CARDS_ACROSS, CARD_GAP = 4, 12.0
 
 INCOMPLETE_LINE = Text("Dashed: incomplete period", "虚线：该周期数据未完整")
+INCOMPLETE_CURVE = Text("Dashed: some users are not mature yet; only the others count", "虚线：部分用户尚未到期，只计已到期的")
 INCOMPLETE_BAR = Text("Hatched: incomplete period", "斜纹：该周期数据未完整")
 
 
@@ -43,9 +47,13 @@ def draw(page: "Page", chart: Chart, table: ResultTable) -> None:
         return _draw_cards(page, table, tuple(table.column(name) for name in chart.y))
     if chart.kind == "table" or chart.x is None:
         return _draw_reason(page, chart)
+    if chart.kind == "funnel":
+        return draw_funnel(page, chart, table)
+    if chart.kind == "triangle":
+        return draw_triangle(page, chart, table)
     data = data_of(chart.kind, table, x=chart.x, y=chart.y, series=chart.series, language=page.language)
     match chart.kind:
-        case "line":
+        case "line" | "curve":
             _draw_lines(page, data)
         case "bar" | "grouped_bar":
             _draw_bars(page, data, stacked=False)
@@ -53,6 +61,8 @@ def draw(page: "Page", chart: Chart, table: ResultTable) -> None:
             _draw_bars(page, data, stacked=True)
         case "heat_map":
             _draw_heat_map(page, data)
+        case "funnel" | "triangle":
+            raise AssertionError("drawn from the table itself, above")
         case _:
             assert_never(chart.kind)
 
@@ -69,13 +79,13 @@ def _draw_lines(page: "Page", data: ChartData) -> None:
     for panel, edges in zip(data.panels, panel_grid(page, len(data.panels), bottom), strict=True):
         _draw_line_panel(page, data, panel, edges, alone)
     if data.incomplete:
-        page.footnote(INCOMPLETE_LINE.in_(page.language))
+        page.footnote((INCOMPLETE_LINE if data.times else INCOMPLETE_CURVE).in_(page.language))
 
 
 def _draw_line_panel(page: "Page", data: ChartData, panel: Panel, edges: Edges, alone: bool) -> None:
     left, top, right, bottom = edges
-    theme, last = page.theme, len(data.times) - 1
-    ends = value_range(panel, from_zero=False)
+    theme, last = page.theme, len(data.categories) - 1
+    ends = value_range(panel, from_zero=bool(data.periods))
     top = write_caption(page, panel, left, top, right)
     left = value_axis_left(page, panel, ends, left)
     names = [page.fit(series.label, LABEL, 150) for series in panel.series] if alone and len(panel.series) > 1 else []
@@ -85,14 +95,14 @@ def _draw_line_panel(page: "Page", data: ChartData, panel: Panel, edges: Edges, 
     draw_value_axis(page, axes, panel, ends, upright=True)
     space = max(0.2, last * 0.015)
     axes.set_xlim(-space, last + space)
-    draw_time_axis(page, axes, data, right - left)
+    (draw_time_axis if data.times else draw_period_axis)(page, axes, data, right - left)
     for series, color in reversed(list(zip(panel.series, series_colors(panel, theme), strict=True))):
         behind = series.kind == "previous"  # and whole: only the current period can be incomplete
         _draw_line(page, axes, series.values, frozenset() if behind else data.incomplete, color, behind=behind)
     if names:
         _name_line_ends(page, axes, panel, names, ends, bottom - top)
     elif len(panel.series) == 1:
-        _write_line_values(page, axes, panel, ends, few=len(data.times) <= (FEW_POINTS if alone else FEW_POINTS // 2))
+        _write_line_values(page, axes, panel, ends, few=len(data.categories) <= (FEW_POINTS if alone else FEW_POINTS // 2))
 
 
 def _draw_line(
@@ -111,11 +121,27 @@ def _draw_line(
     dots = len(values) <= MOST_DOTS and not behind
     marked = [at for at, value in enumerate(sure) if value is not None and (dots or _stands_alone(sure, at))]
     axes.plot(marked, _gaps([sure[at] for at in marked]), **dot)
-    for at in sorted(incomplete):
-        near = [place for place in (at - 1, at, at + 1) if 0 <= place < len(values)]
+    for run in _runs(incomplete):
+        near = range(max(run[0] - 1, 0), min(run[-1] + 2, len(values)))
         axes.plot(near, _gaps([values[place] for place in near]), linestyle=(0, (3, 2)), **style)
+    for at in sorted(incomplete) if dots else ():
         hollow = {"markersize": points(6), "markerfacecolor": page.theme.ground, "markeredgewidth": points(1.6)}
         axes.plot([at], _gaps([values[at]]), **(dot | hollow))
+
+
+def _runs(places: frozenset[int]) -> list[list[int]]:
+    """Return places as runs of neighbours.
+
+    >>> _runs(frozenset({1, 2, 5}))
+    [[1, 2], [5]]
+    """
+    runs: list[list[int]] = []
+    for place in sorted(places):
+        if runs and runs[-1][-1] == place - 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs
 
 
 def _stands_alone(values: Sequence[float | None], at: int) -> bool:
@@ -166,7 +192,7 @@ def _write_line_values(page: "Page", axes: "Axes", panel: Panel, ends: tuple[flo
         below = bool(beside) and value < sum(beside) / len(beside) and room
         axes.annotate(
             short(page, value, panel), (at, value), textcoords="offset points",
-            xytext=(0, points(-7 if below else 7)), ha="center", va="top" if below else "bottom",
+            xytext=(0, points(-7 if below else 7)), ha="center" if at or few else "left", va="top" if below else "bottom",
             fontsize=points(TICK), color=page.theme.ink, path_effects=page.halo(page.theme.ground), zorder=5,
         )  # fmt: skip
 
@@ -250,7 +276,7 @@ def _draw_bar_panel(
         fills = [color if sure else page.theme.tint(color, 0.7) for sure in whole]
         if len(panel.series) == 1:
             fills = [
-                page.theme.others if at == data.others else fill for (at, _), fill in zip(known, fills, strict=True)
+                page.theme.others if at == data.apart else fill for (at, _), fill in zip(known, fills, strict=True)
             ]
         style["hatch"] = ["" if sure else "////" for sure in whole]
         lengths = [value for _, value in known]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from wenshu.semantic_layer.text import Text
-from wenshu.tools.chart_axes import short_value, time_tick, time_ticks, value_caption, value_ticks
+from wenshu.tools.chart_axes import period_ticks, short_value, time_tick, time_ticks, value_caption, value_ticks
 from wenshu.tools.chart_data import ChartData, Panel
 from wenshu.tools.chart_theme import LABEL, TICK, Theme, points
 
@@ -21,7 +21,7 @@ Edges = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def short(page: "Page", value: float, panel: Panel) -> str:
-    return page.drawable(short_value(value, panel.unit, page.language))
+    return page.drawable(short_value(panel.shown(value), panel.unit, page.language))
 
 
 def panel_grid(page: "Page", count: int, bottom: float) -> list[Edges]:
@@ -78,6 +78,12 @@ def draw_time_axis(page: "Page", axes: "Axes", data: ChartData, width: float) ->
             )  # fmt: skip
 
 
+def draw_period_axis(page: "Page", axes: "Axes", data: ChartData, width: float) -> None:
+    """Write periods after entry under an axis, and what they are counted in."""
+    positions, labels = period_ticks(data.periods, int(width / 26))
+    draw_category_axis(page, axes, positions, labels, data.axis)
+
+
 def draw_category_axis(
     page: "Page", axes: "Axes", places: Sequence[float], names: list[str], title: str, *, slanted: bool = False
 ) -> None:
@@ -98,7 +104,7 @@ def series_colors(panel: Panel, theme: Theme) -> list[str]:
     for series in panel.series:
         if series.kind == "previous" and colors:
             colors.append(theme.tint(colors[-1]))
-        elif series.kind == "others":
+        elif series.kind in ("others", "lost"):
             colors.append(theme.others)
         else:
             colors.append(theme.color(current))
@@ -111,7 +117,7 @@ def write_legend(page: "Page", data: ChartData) -> None:
     first = data.panels[0]
     if len(first.series) < 2:
         return
-    if len(data.panels) > 1 and first.series[1].kind == "previous":
+    if len(first.series) == 2 and first.series[1].kind == "previous":
         labels = [CURRENT.in_(page.language), PREVIOUS.in_(page.language)]
     else:
         labels = [series.label for series in first.series]

@@ -3,15 +3,30 @@
 The shape of the table decides how it is told: numbers, groups, a series, a series by group, or a list.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from wenshu.semantic_layer.behaviour_keys import LIFECYCLE_STAGE
 from wenshu.semantic_layer.table import Cell, ResultTable
 from wenshu.semantic_layer.text import Language
+from wenshu.tools import cohorts, steps
+from wenshu.tools.cohorts import cohorts_of, common_period, has_periods, is_retention, periods_of, table_at
+from wenshu.tools.explain_cohorts import explain_curves, explain_triangle
+from wenshu.tools.explain_funnel import explain_funnel, step_findings
+from wenshu.tools.explain_lifecycle import explain_lifecycle
 from wenshu.tools.explain_series import explain_series, explain_series_by_group, series_of
-from wenshu.tools.findings import Asked, Groups, Told, other_metric_finding, ranking_findings
+from wenshu.tools.findings import (
+    Asked,
+    Groups,
+    Told,
+    left_out_notice,
+    other_metric_finding,
+    ranking_findings,
+    tier_shares,
+)
 from wenshu.tools.headlines import ranking_headline
 from wenshu.tools.readings import Measure, Reading, measures_of, number, readings_of
+from wenshu.tools.steps import funnels_of
 from wenshu.tools.wording import Wording, bucket_label, escape_markdown
 
 __all__ = ["Explanation", "bucket_label", "escape_markdown", "explain"]
@@ -78,10 +93,63 @@ def explain(
 
 
 def _tell(table: ResultTable, measures: tuple[Measure, ...], asked: Asked, *, complete: bool, others: Cell) -> Told:
-    keys = table.with_role("time", "dimension")
-    numeric = tuple(measure for measure in measures if measure.column.type == "number")
     if not table.rows:
         return Told(headline=_nothing(asked))
+    return (
+        _by_step(table, asked, complete=complete, others=others)
+        or _by_period(table, measures, asked, complete=complete, others=others)
+        or (_by_stage(table, measures, asked) if complete else None)
+        or _tell_any(table, measures, asked, complete=complete, others=others)
+    )
+
+
+def _by_step(table: ResultTable, asked: Asked, *, complete: bool, others: Cell) -> Told | None:
+    """Explain a funnel; of several groups or buckets their overall conversion, like any other rate."""
+    funnels, keys = funnels_of(table), steps.other_keys(table)
+    if not funnels:
+        return None
+    if not keys:
+        return explain_funnel(funnels[0], table, asked)
+    overall = steps.overall_table(table)
+    told = _tell_any(overall, measures_of(overall), asked, complete=complete, others=others)
+    if keys[0].role == "time" or len(funnels) < 2:
+        return told
+    first, *rest = told.findings
+    return replace(told, findings=(first, *step_findings(funnels, keys, asked), *rest))
+
+
+def _by_period(
+    table: ResultTable, measures: tuple[Measure, ...], asked: Asked, *, complete: bool, others: Cell
+) -> Told | None:
+    """Explain numbers by period after entry; of several groups or cohorts those at a period they have in common."""
+    if not has_periods(table) or not measures:
+        return None
+    keys = cohorts.other_keys(table)
+    found = tuple((measure, cohorts_of(table, measure.column)) for measure in measures[:MOST_METRICS])
+    if not keys:
+        return explain_curves(tuple((measure, one[0]) for measure, one in found if one), table, asked)
+    common = common_period(found[0][1])
+    known = periods_of(found[0][1])
+    if not known:
+        return None
+    narrowed = table_at(table, known[-1] if common is None else common)
+    at_period = measures_of(narrowed)
+    if common is None or len(keys) > 1 or keys[0].role != "time":
+        return _tell_any(narrowed, at_period, asked, complete=complete, others=others)
+    readings = readings_of(narrowed, at_period[0], keys)
+    groups = Groups(measure=at_period[0], keys=keys, readings=readings, complete=complete)
+    return explain_triangle(series_of(groups, narrowed.incomplete), is_retention(table, measures[0].column), asked)
+
+
+def _by_stage(table: ResultTable, measures: tuple[Measure, ...], asked: Asked) -> Told | None:
+    if LIFECYCLE_STAGE not in {column.name for column in table.columns} or len(measures) != 1 or asked.least is not None:
+        return None
+    return explain_lifecycle(table, measures[0], asked)
+
+
+def _tell_any(table: ResultTable, measures: tuple[Measure, ...], asked: Asked, *, complete: bool, others: Cell) -> Told:
+    keys = table.with_role("time", "dimension")
+    numeric = tuple(measure for measure in measures if measure.column.type == "number")
     if measures and not keys:
         return _numbers(table, measures, asked)
     if not numeric:
@@ -99,10 +167,13 @@ def _tell(table: ResultTable, measures: tuple[Measure, ...], asked: Asked, *, co
         )
         for measure in numeric[:MOST_METRICS]
     )
+    left_out = left_out_notice(sum(reading.counts.left_out for reading in groups[0].readings), asked)
     if time is None:
-        return _by_group(groups, asked)
-    series = tuple(series_of(each, table.incomplete) for each in groups)
-    return explain_series(series, asked) if len(keys) == 1 else explain_series_by_group(series[0], asked)
+        told = _by_group(groups, asked)
+    else:
+        series = tuple(series_of(each, table.incomplete) for each in groups)
+        told = explain_series(series, asked) if len(keys) == 1 else explain_series_by_group(series[0], asked)
+    return replace(told, notices=(*told.notices, *left_out))
 
 
 def _nothing(asked: Asked) -> str:
@@ -118,8 +189,9 @@ def _numbers(table: ResultTable, measures: tuple[Measure, ...], asked: Asked) ->
         measure: (table.rows[0][table.index(measure.column.name)], readings_of(table, measure, ())[0])
         for measure in measures
     }
+    left_out = left_out_notice(max(reading.counts.left_out for _, reading in cells.values()), asked)
     if len(measures) == 1:
-        return Told(headline=_one_number(measures[0], *cells[measures[0]], asked))
+        return Told(headline=_one_number(measures[0], *cells[measures[0]], asked), notices=left_out)
     parts = []
     for measure, (cell, reading) in cells.items():
         label = words.label(measure.column)
@@ -128,6 +200,8 @@ def _numbers(table: ResultTable, measures: tuple[Measure, ...], asked: Asked) ->
             part = words.say(f"no data on {label}", f"{label}无数据")
         if reading.change is not None:
             part = words.noted(part, words.value(reading.change, reading.change_unit, signed=True))
+        elif counts := words.counts(reading.counts):
+            part = words.noted(part, counts)
         parts.append(part)
     moving = [(measure, reading) for measure, (_, reading) in cells.items() if reading.change]
     note = (
@@ -144,7 +218,7 @@ def _numbers(table: ResultTable, measures: tuple[Measure, ...], asked: Asked) ->
         for labels, en, zh in ((up, "Up", "上升"), (down, "Down", "下降"))
         if labels
     ]
-    return Told(headline=headline, findings=tuple(directions) if len(moving) > 1 else ())
+    return Told(headline=headline, findings=tuple(directions) if len(moving) > 1 else (), notices=left_out)
 
 
 def _one_number(measure: Measure, cell: Cell, reading: Reading, asked: Asked) -> str:
@@ -158,9 +232,13 @@ def _one_number(measure: Measure, cell: Cell, reading: Reading, asked: Asked) ->
                 f"; for {asked.compared} it {words.came_to(column)} {before}", f"；{asked.compared}为 {before}"
             )
         return told + words.say(".", "。")
+    value, counts = words.value(cell, column.unit), words.counts(reading.counts)
+    noted, zh = words.noted(value, counts) if counts else value, f"{asked.period}的{label}为"
+    if did := reading.counts.did:
+        noted, zh = words.noted(value, did.en.format(counts)), f"{asked.period}{did.zh.format(counts)}，{label}为"
     told = words.say(
-        f"{words.opening(label)} for {asked.period} {words.came_to(column)} {words.value(cell, column.unit)}",
-        f"{asked.period}的{label}为 {words.value(cell, column.unit)}",
+        f"{words.opening(label)} for {asked.period} {words.came_to(column)} {noted}",
+        f"{zh} {value if did else noted}",
     )
     if reading.share is not None:
         share = words.value(reading.share, "%")
@@ -190,4 +268,8 @@ def _list(table: ResultTable, asked: Asked, *, complete: bool) -> str:
 def _by_group(groups: tuple[Groups, ...], asked: Asked) -> Told:
     found = ranking_findings(groups[0], asked)
     more = tuple(other_metric_finding(each, asked) for each in groups[1:])
-    return Told(headline=ranking_headline(groups[0], asked, asked.period), findings=(*found[:2], *more, *found[2:]))
+    shares = tier_shares(groups, asked)
+    return Told(
+        headline=ranking_headline(groups[0], asked, asked.period),
+        findings=(*found[:2], shares, *more, *(found[2:] if not shares else found[3:])),
+    )

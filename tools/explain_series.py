@@ -58,7 +58,7 @@ def explain_series(all_series: tuple[Series, ...], asked: Asked) -> Told:
     names = [series.everything.with_value(reading, asked.words) for reading in series.incomplete]
     if not valued(series.by_time) and valued(series.incomplete):
         return Told(headline=_only_incomplete(series, names, asked))
-    notices = _notices(names, asked)
+    notices = notices_of(names, asked)
     if asked.least is None:
         headline, ranking = _latest_headline(series, asked), ""
     else:
@@ -66,14 +66,15 @@ def explain_series(all_series: tuple[Series, ...], asked: Asked) -> Told:
     findings = (
         ranking,
         *_extremes_and_trend(series, asked),
-        *(_latest_of(other, asked) for other in all_series[1:]),
+        *(latest_of(other, asked) for other in all_series[1:]),
         _against_compared(series, asked),
         _total(series, asked),
     )
     return Told(headline=headline, findings=findings, notices=notices)
 
 
-def _notices(names: list[str], asked: Asked, *, in_totals: bool = False) -> tuple[str, ...]:
+def notices_of(names: list[str], asked: Asked, *, in_totals: bool = False) -> tuple[str, ...]:
+    """Say which buckets are not whole."""
     listed = asked.words.names(names)
     if in_totals:
         notice = asked.words.say(f"Incomplete, so counted in totals only: {listed}.", f"不完整，只计入合计：{listed}。")
@@ -107,7 +108,7 @@ def _told(series: Series, asked: Asked) -> str:
     """Return the latest value and how it moved from the bucket before."""
     latest, before = _latest(series)
     groups, words = series.complete, asked.words
-    value = words.value(latest.value, groups.unit)
+    value = words.counted_value(latest, groups.unit)
     if before is None:
         return value
     moved = words.moved(read(latest.value, before.value, groups.unit), groups.unit, groups.name(before, words))
@@ -162,7 +163,8 @@ def _extremes_and_trend(series: Series, asked: Asked) -> tuple[str, ...]:
     )
 
 
-def _latest_of(series: Series, asked: Asked) -> str:
+def latest_of(series: Series, asked: Asked) -> str:
+    """Say the latest complete value and how it moved from the one before."""
     if not valued(series.by_time):
         return ""
     words, column = asked.words, series.complete.measure.column
@@ -204,7 +206,7 @@ def explain_series_by_group(series: Series, asked: Asked) -> Told:
     everything, words = series.everything, asked.words
     asked = replace(asked, by="value")
     names = dict.fromkeys(words.name(everything.keys[:1], reading.keys[:1]) for reading in series.incomplete)
-    notices = _notices(list(names), asked, in_totals=everything.whole is not None)
+    notices = notices_of(list(names), asked, in_totals=everything.whole is not None)
     if everything.whole is not None:
         groups, period = summed(everything, tuple(range(1, len(everything.keys)))), asked.period
     elif everything.complete and valued(series.by_time):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from wenshu.semantic_layer.segments import TIERS
 from wenshu.semantic_layer.table import Cell, Column
 from wenshu.tools.readings import (
     RATES,
@@ -106,7 +107,8 @@ class Groups:
 
     def with_value(self, reading: Reading, words: Wording) -> str:
         """Return the name of a group with its value in brackets."""
-        return words.noted(self.name(reading, words), words.value(reading.value, self.unit))
+        value, counts = words.value(reading.value, self.unit), words.counts(reading.counts)
+        return words.noted(self.name(reading, words), words.say(", ", "，").join(filter(None, (value, counts))))
 
 
 def ranking_findings(groups: Groups, asked: Asked) -> tuple[str, ...]:
@@ -146,7 +148,11 @@ def _contrast(groups: Groups, asked: Asked) -> str:
     else:
         apart = words.value(high - low, "pp" if groups.unit in RATES else groups.unit)
         gap = words.say(f"{apart} below the highest", f"与最高相差 {apart}")
-    lowest = words.noted(groups.names(first_ones(order[::-1]), words), words.value(low, groups.unit))
+    last = first_ones(order[::-1])
+    if len(last) == 1:
+        lowest = groups.with_value(last[0], words)
+    else:
+        lowest = words.noted(groups.names(last, words), words.value(low, groups.unit))
     return groups.told(words, f"lowest: {lowest}; {gap}.", f"最低的是{lowest}，{gap}。")
 
 
@@ -261,3 +267,28 @@ def other_metric_finding(groups: Groups, asked: Asked) -> str:
         return ""
     high, low = groups.with_value(order[0], words), groups.with_value(order[-1], words)
     return groups.told(words, f"{label}: highest {high}, lowest {low}.", f"{label}最高的是{high}，最低的是{low}。")
+
+
+def left_out_notice(left_out: int, asked: Asked) -> tuple[str, ...]:
+    """Say how many users a rate leaves out since their time is not over."""
+    if not left_out:
+        return ()
+    words, people = asked.words, asked.words.people(left_out)
+    return (words.say(f"Left out, not mature yet: {people}.", f"另有 {people}尚未到期，未计入。"),)
+
+
+def tier_shares(groups: tuple[Groups, ...], asked: Asked) -> str:
+    """Say of RFM tiers what share of each additive metric the largest one makes up: of the users, of their value."""
+    first, words = groups[0], asked.words
+    order = ranked(first.named)
+    known = {reading.keys[0] for reading in order if len(reading.keys) == 1}
+    if asked.least is not None or not known or not known - {None} <= set(TIERS) or len(first_ones(order)) > 1:
+        return ""
+    shares = []
+    for each in groups:
+        part = next((reading.value for reading in each.named if reading.keys == order[0].keys), None)
+        if each.divisible is not None and part is not None:
+            share, label = words.value(part / each.divisible, "%"), words.label(each.measure.column)
+            shares.append(words.say(f"{share} of {label}", f"{label}的 {share}"))
+    name, listed = first.name(order[0], words), words.say(" and ", "、").join(shares)
+    return words.say(f"{name} make up {listed}.", f"{name}占{listed}。") if shares else ""

@@ -24,6 +24,8 @@ def ranking_headline(groups: Groups, asked: Asked, period: str) -> str:
             f"{period}，{count}的{label}都是 {value}。",
         )
     names, tied = groups.names(winners, words), len(winners) > 1
+    if not tied and asked.by != "share":
+        value = words.counted_value(winners[0], groups.unit)
     moved = "" if tied or asked.by == "share" else words.moved(winners[0], groups.unit, asked.compared)
     moved = moved and words.say(f", {moved}", f"，{moved}")
     if len(groups.readings) == 1 and asked.least is None:

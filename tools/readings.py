@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wenshu.semantic_layer.table import Cell, Column, ResultTable, Role
+from wenshu.tools.counts import NO_COUNTS, Counts, counts_in
 
 RATES = ("%", "pp")
 BEYOND_MEANING = 1e100  # so that no sum or difference overflows
@@ -26,7 +27,7 @@ class Reading:
     """Hold one metric's number for one group or bucket, named by `keys`.
 
     `change` is a fraction for `change_unit` "%", a difference of fractions for "pp" and else a difference in the
-    metric's own unit, which stands where the number compared with is not positive.
+    metric's own unit, which stands where the number compared with is not positive. `counts` are those beside the metric.
     """
 
     keys: tuple[Cell, ...] = ()
@@ -35,6 +36,7 @@ class Reading:
     change: float | None = None
     change_unit: str | None = None
     share: float | None = None
+    counts: Counts = NO_COUNTS
 
 
 def read(
@@ -46,6 +48,7 @@ def read(
     change: Cell = None,
     change_unit: str | None = None,
     share: Cell = None,
+    counts: Counts = NO_COUNTS,
 ) -> Reading:
     """Return a reading with its change from `previous`: the one given if it is of the right kind, else the derived one.
 
@@ -71,6 +74,7 @@ def read(
         change=given,
         change_unit=None if given is None else kind,
         share=number(share),
+        counts=counts,
     )
 
 
@@ -136,6 +140,7 @@ def readings_of(table: ResultTable, measure: Measure, keys: tuple[Column, ...]) 
             change=cell(row, measure.change),
             change_unit=measure.change.unit if measure.change else None,
             share=cell(row, measure.share),
+            counts=counts_in(row, table, measure.column),
         )
         for row in table.rows
     )

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.table import Cell, Column
 from wenshu.semantic_layer.text import Language, Text
+from wenshu.tools.counts import Counts, period_name, period_unit
 from wenshu.tools.number_format import format_number
 from wenshu.tools.readings import Reading, number
 
@@ -132,6 +134,8 @@ class Wording:
             return shown
         if isinstance(key, bool):
             return (YES if key else NO).in_(self.language)
+        if column.name == PERIOD_NUMBER:
+            return period_name(key, period_unit(column)).in_(self.language)
         # A bare number says nothing: 评分 5, hour 16.
         return f"{self.label(column)} {shown}" if isinstance(key, int | float) else shown
 
@@ -151,6 +155,27 @@ class Wording:
     def noted(self, name: str, note: str) -> str:
         """Return a name with a note in brackets."""
         return self.say(f"{name} ({note})", f"{name}（{note}）")
+
+    def people(self, count: int) -> str:
+        return self.say(f"{count:,} user{'' if count == 1 else 's'}", f"{count:,} 人")
+
+    def counts(self, counts: Counts) -> str:
+        """Return what a number is made of: 189 of 1,199 users; empty where that is not known.
+
+        >>> Wording("zh").counts(Counts(part=189, whole=1199)), Wording("en").counts(Counts(whole=1))
+        ('1,199 人中有 189 人', '1 user')
+        """
+        if counts.whole is None:
+            return ""
+        whole = self.people(counts.whole)
+        if counts.part is None:
+            return whole
+        return self.say(f"{counts.part:,} of {whole}", f"{whole}中有 {counts.part:,} 人")
+
+    def counted_value(self, reading: Reading, unit: str | None) -> str:
+        """Return a reading's value with what it is made of in brackets."""
+        value, counts = self.value(reading.value, unit), self.counts(reading.counts)
+        return self.noted(value, counts) if counts else value
 
     def by(self, columns: Sequence[Column]) -> str:
         """Return what the groups of a result are: 渠道, 城市 × 性别, 月份."""

@@ -188,6 +188,8 @@ def _key_figure(figure: KeyFigure, language: Language) -> Html:
         parts.append(element("dd", element("span", figure.change, class_=f"change {figure.direction or ''}")))
     if figure.before:
         parts.append(element("dd", words.BEFORE.in_(language).format(figure.before), class_="quiet"))
+    if figure.counts:
+        parts.append(element("dd", figure.counts, class_="quiet"))
     return element("div", *parts, class_="figure")
 
 

@@ -14,6 +14,7 @@ from wenshu.assistant.answer import Answer, Period, Receipt
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.chart import Chart
+from wenshu.tools.counts import header, shown_columns
 from wenshu.tools.number_format import CURRENCY_SIGNS, NO_DATA, format_number
 from wenshu.tools.wording import bucket_label, escape_markdown
 
@@ -80,13 +81,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class KeyFigure:
-    """Show one number large, with its change and what it was before; `direction` tells which way it went."""
+    """Show one number large, with its change, what it was before and the counts it is made of.
+
+    `direction` tells which way it went.
+    """
 
     label: str
     value: str
     change: str = ""
     before: str = ""
     direction: Literal["up", "down", "flat"] | None = None
+    counts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +184,8 @@ def to_markdown(blocks: tuple[Block, ...]) -> str:
 
 
 def shown_table(table: ResultTable, language: Language) -> Grid:
-    """Return the table's first rows as people read them, in their language."""
-    shown = table.rows[:MAX_SHOWN_ROWS]
+    """Return the table's first rows as people read them, in their language; the counts that say nothing stay out."""
+    shown, columns = table.rows[:MAX_SHOWN_ROWS], shown_columns(table)
     notes = []
     if any(_is_cut_short(table, column, row) for row in shown for column in table.columns):
         notes.append(CUT_SHORT.in_(language))
@@ -189,12 +194,14 @@ def shown_table(table: ResultTable, language: Language) -> Grid:
     if table.truncated:
         notes.append(TRUNCATED.in_(language))
     return Grid(
-        headers=tuple(column.label.in_(language) for column in table.columns),
-        numeric=tuple(_is_measure(column) for column in table.columns),
+        headers=tuple(header(table, column, language) for column in columns),
+        numeric=tuple(_is_measure(column) for column in columns),
         rows=tuple(
             tuple(
-                ShownCell(_shown_cell(table, column, row, language), _sort_key(column, cell, language))
-                for column, cell in zip(table.columns, row, strict=True)
+                ShownCell(
+                    _shown_cell(table, column, row, language), _sort_key(column, row[table.index(column.name)], language)
+                )
+                for column in columns
             )
             for row in shown
         ),
@@ -282,7 +289,7 @@ def _key_figures(table: ResultTable, language: Language) -> KeyFigures | None:
     (row,) = table.rows
     figures = []
     for column in table.columns:
-        if column.role in ("comparison", "change") and column.metric:
+        if column.role in ("comparison", "change", "count") and column.metric:
             continue
         beside = {other.role: other for other in table.columns if other.metric == column.name}
         change, before = beside.get("change"), beside.get("comparison")
@@ -293,9 +300,16 @@ def _key_figures(table: ResultTable, language: Language) -> KeyFigures | None:
                 change=_shown_cell(table, change, row, language) if change else "",
                 before=_shown_cell(table, before, row, language) if before else "",
                 direction=_direction(row[table.index(change.name)]) if change else None,
+                counts=_counts(table, column, row, language),
             )
         )
     return KeyFigures(tuple(figures)) if figures else None
+
+
+def _counts(table: ResultTable, metric: Column, row: tuple[Cell, ...], language: Language) -> str:
+    """Return the counts beside a metric, each under its short name."""
+    beside = [column for column in shown_columns(table) if column.role == "count" and column.metric == metric.name]
+    return " · ".join(f"{header(table, column, language)} {_shown_cell(table, column, row, language)}" for column in beside)
 
 
 def _direction(change: Cell) -> Literal["up", "down", "flat"] | None:
@@ -437,7 +451,7 @@ def _block_to_markdown(block: Block) -> str:
 
 
 def _figure_to_markdown(figure: KeyFigure) -> str:
-    beside = ", ".join(_escaped(text) for text in (figure.change, figure.before) if text)
+    beside = ", ".join(_escaped(text) for text in (figure.change, figure.before, figure.counts) if text)
     return f"- {_escaped(figure.label)}: **{_escaped(figure.value)}**" + (f" ({beside})" if beside else "")
 
 

@@ -64,7 +64,7 @@ def shown(answer: Answer, chart: Path | None = None, *, sql: bool = False) -> It
 def table_lines(table: ResultTable, language: Language) -> Iterator[str]:
     """Yield a table's first rows as aligned columns; Chinese characters are two wide."""
     grid = shown_table(replace(table, rows=table.rows[:MOST_ROWS]), language)
-    head = [_cell(column.label.in_(language)) for column in table.columns]
+    head = [_cell(label) for label in grid.headers]
     rows = [[_cell(cell.text) for cell in row] for row in grid.rows]
     yield from aligned([head, *rows], grid.numeric, ruled=True)
     if len(table.rows) > MOST_ROWS:

@@ -122,8 +122,12 @@ def test_cases_have_names_of_their_own_and_known_keys() -> None:
 
 @pytest.mark.parametrize("model", ["shop", "cdnow", "journey"])
 def test_every_metric_has_a_case(model: str) -> None:
-    asked = {name for case in ANSWERED if case.get("over", "shop") == model for name in case["query"].get("metrics", ())}
-    plain_metrics = {m.name for m in load_model(model).metrics if isinstance(m, Aggregate | Ratio | Derived | Cumulative)}
+    asked = {
+        name for case in ANSWERED if case.get("over", "shop") == model for name in case["query"].get("metrics", ())
+    }
+    plain_metrics = {
+        m.name for m in load_model(model).metrics if isinstance(m, Aggregate | Ratio | Derived | Cumulative)
+    }
     assert not plain_metrics - asked
 
 
@@ -131,7 +135,9 @@ def test_every_part_of_a_query_has_a_case() -> None:
     queries = [query_of(case) for case in ANSWERED]
     assert {query.grain for query in queries} == {None, *Grain}
     assert {where.op for query in queries for where in filters_of(query.filters)} == set(Op)
-    metrics = [m for model in ("shop", "cdnow", "journey") for m in load_model(model).metrics if isinstance(m, Aggregate)]
+    metrics = [
+        m for model in ("shop", "cdnow", "journey") for m in load_model(model).metrics if isinstance(m, Aggregate)
+    ]
     assert {metric.aggregation for metric in metrics} == set(Aggregation)
 
 
@@ -139,7 +145,9 @@ def test_a_bucket_is_a_date_and_an_hour_a_time(layer_of: Callable[[str], Semanti
     layer = layer_of("shop")
     for grain in Grain:
         period = {"start": "2026-10-30", "end": "2026-10-31"}
-        table = layer.run(layer.compile(query_from_json({"metrics": ["orders"], "grain": str(grain), "period": period})))
+        table = layer.run(
+            layer.compile(query_from_json({"metrics": ["orders"], "grain": str(grain), "period": period}))
+        )
         kind = datetime if grain is Grain.HOUR else date
         assert all(type(cell) is kind for cell in table.values(str(grain)))
         assert table.columns[0].grain is grain

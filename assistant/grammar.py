@@ -1,0 +1,39 @@
+"""Owns the grammar: `RULES`, in order. A rule takes the mentions it understands, claims them and says what they ask for.
+
+What no rule claims and is not filler is not understood. The rules stand by topic in the modules beside this one.
+"""
+
+from collections.abc import Callable
+
+from wenshu.assistant.grammar_behaviour import read_cohorts, read_funnel
+from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
+from wenshu.assistant.grammar_ranking import read_ranking, read_shares_and_trends
+from wenshu.assistant.grammar_subjects import read_dimensions, read_metrics, read_nouns, read_values
+from wenshu.assistant.grammar_time import read_comparison, read_times
+from wenshu.assistant.linker import LinkedQuestion
+from wenshu.assistant.people import everyone
+from wenshu.assistant.reading import Reading
+from wenshu.semantic_layer.model import Model
+
+RULES: tuple[Callable[[Reading], None], ...] = (
+    read_comparison,
+    read_times,
+    read_metrics,
+    read_funnel,
+    read_cohorts,
+    read_conditions,
+    read_user_conditions,
+    read_ranking,
+    read_shares_and_trends,
+    read_values,
+    read_dimensions,
+    read_nouns,
+)
+
+
+def read(linked: LinkedQuestion, model: Model) -> Reading:
+    """Return what the grammar understands of a linked question."""
+    reading = Reading(linked=linked, model=model, everyone=everyone(model))
+    for rule in RULES:
+        rule(reading)
+    return reading

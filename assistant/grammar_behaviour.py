@@ -1,0 +1,118 @@
+"""Owns the rules about behavioural metrics: the steps of a funnel, cohorts and their curves."""
+
+from wenshu.assistant.linker import Target
+from wenshu.assistant.reading import Reading
+from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER
+from wenshu.semantic_layer.model import Funnel, LifetimeValue, Model, RepurchaseWithin, Retention
+
+
+def read_funnel(reading: Reading) -> None:
+    """从注册到加购再到结算, checkout to pay: the steps of a funnel, its window, and whether each step is a row."""
+    funnel = next((metric for metric in reading.model.metrics if isinstance(metric, Funnel)), None)
+    if funnel is None:
+        return
+    known = {step.name for step in (*funnel.steps, *funnel.choices)}
+    best: list[tuple[int, str]] = []
+    for i in range(len(reading.mentions)):
+        chain = _chain(reading, i, known)
+        best = chain if len(chain) > len(best) else best
+    named = any(target.name.partition("[")[0] == funnel.name for targets in reading.metrics for target in targets)
+    if len(best) < 2 and not named:
+        return
+    reading.steps = [name for _, name in best] if len(best) > 1 else []
+    if reading.steps:
+        for i, mention in enumerate(reading.mentions):
+            if any(target.value in reading.steps for target in mention.of("value")):
+                reading.claim(i)
+        reading.claim(*range(best[0][0], best[-1][0] + 1))
+        reading.metrics = [targets for targets in reading.metrics if not _named_step(targets, reading, best)]
+    reading.window = _window(reading)
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("step", "conversion", "share", "to") and not mention.of("metric"):
+            reading.claim(i)
+        if mention.is_word("step"):
+            reading.own_key = FUNNEL_STEP
+    if not reading.steps and named and not any(mention.is_word("conversion") for mention in reading.mentions):
+        reading.own_key = FUNNEL_STEP
+
+
+def _chain(reading: Reading, start: int, known: set[str]) -> list[tuple[int, str]]:
+    """Return the step values from a position on that are joined by 到/→/to/then, each with its position."""
+    name = next((t.value for t in reading.mentions[start].of("value") if t.value in known), None)
+    if name is None:
+        return []
+    chain, here = [(start, str(name))], start
+    while True:
+        joint = reading.beside(here, +1)
+        if joint is None or not reading.mentions[joint].is_word("to", "and"):
+            return chain
+        while (following := reading.beside(joint, +1)) is not None and reading.mentions[following].is_word("to", "so"):
+            joint = following
+        if following is None:
+            return chain
+        step = next((t.value for t in reading.mentions[following].of("value") if t.value in known), None)
+        if step is None:
+            return chain
+        chain.append((following, str(step)))
+        here = following
+
+
+def _named_step(targets: tuple[Target, ...], reading: Reading, chain: list[tuple[int, str]]) -> bool:
+    inside = [m for i, m in enumerate(reading.mentions) if chain[0][0] <= i <= chain[-1][0]]
+    return any(mention.of("metric") == targets for mention in inside)
+
+
+def _window(reading: Reading) -> int | None:
+    """Return the days of “within 7 days” or “1天内”, claiming the words."""
+    for i, mention in enumerate(reading.mentions):
+        if mention.number is None or not reading.free(i):
+            continue
+        following = i + 1
+        if following < len(reading.mentions) and reading.mentions[following].is_word("day_unit"):
+            reading.claim(i, following)
+            before = reading.beside(i, -1)
+            if before is not None and reading.mentions[before].is_word("at_most", "within"):
+                reading.claim(before)
+            return int(mention.number)
+    return None
+
+
+def read_cohorts(reading: Reading) -> None:
+    """Curves, triangles, stages; and the words that only say who a behavioural metric is about (注册用户的7日留存)."""
+    names = {target.name.partition("[")[0] for targets in reading.metrics for target in targets}
+    behaviours = [
+        metric for metric in reading.model.metrics if metric.name in names and metric.name in _anchors(reading.model)
+    ]
+    anchors = {_anchors(reading.model)[metric.name] for metric in behaviours}
+    if not behaviours and not reading.steps:
+        return
+    if reading.steps:
+        anchors |= set(_anchors(reading.model).values())
+    kept = [targets for targets in reading.metrics if not {t.name for t in targets} & anchors]
+    if kept and len(kept) < len(reading.metrics) and not _joined_metrics(reading):
+        reading.metrics = kept
+    elif reading.steps and not kept:
+        reading.metrics = []
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("curve", "triangle") and not mention.of("metric") and behaviours:
+            reading.own_key = PERIOD_NUMBER
+            reading.claim(i)
+
+
+def _anchors(model: Model) -> dict[str, str]:
+    """Return the start metric of each cohort metric."""
+    return {
+        m.name: model.anchor(m).name
+        for m in model.metrics
+        if isinstance(m, Retention | LifetimeValue | RepurchaseWithin | Funnel)
+    }
+
+
+def _joined_metrics(reading: Reading) -> bool:
+    """Say whether two metrics stand side by side: GMV and new users."""
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("and") and all(
+            (k := reading.beside(i, step)) is not None and reading.mentions[k].of("metric") for step in (-1, 1)
+        ):
+            return True
+    return False

@@ -1,0 +1,275 @@
+"""Owns the rules about comparisons with a number: of result rows, of an attribute, of a user's own metric."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wenshu.assistant.linker import Mention, Target
+from wenshu.assistant.reading import COMPARED_BY, MULTIPLIERS, NumberCondition, Reading, UserCondition
+from wenshu.assistant.timephrases import TimePhrase
+from wenshu.semantic_layer.model import Aggregate, Aggregation
+from wenshu.semantic_layer.query import Op
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """Hold a number of the question, or two with what joins them, and the positions of its words.
+
+    `dimension` is the attribute that its unit names (25岁, 5 stars), `is_money` says that the unit is a currency.
+    """
+
+    value: float
+    high: float | None
+    first: int
+    last: int
+    dimension: str | None = None
+    counted: bool = False
+    is_money: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Hold what a comparison belongs to: a metric or an attribute, and where it is named."""
+
+    position: int
+    metric: tuple[Target, ...] = ()
+    dimension: str | None = None
+
+
+def read_conditions(reading: Reading) -> None:
+    """超过100万, at least 3, 25到34岁, 5星, above average: of the metric or the attribute beside."""
+    for i, mention in enumerate(reading.mentions):
+        if mention.number is not None and reading.free(i):
+            _read_number(reading, i)
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("above", "below") and reading.free(i):
+            for j in reading.near(i, +1, 3):
+                kind = _benchmark(reading, i, j)
+                if kind is not None and (owner := _owner(reading, i, j, None)) is not None and owner.metric:
+                    op = Op.GT if mention.is_word("above") else Op.LT
+                    reading.numbers.append(NumberCondition(metric=owner.metric, op=op, value=kind, span=(i, j)))
+                    reading.claim(*(k for k in range(i, j + 1) if k in (i, j) or reading.mentions[k].of("dimension")))
+                    break
+
+
+def _read_number(reading: Reading, position: int) -> None:
+    amount = _amount(reading, position)
+    op, used = _comparison(reading, amount)
+    span = (min(used, default=amount.first), max(used, default=amount.last))
+    owner = _owner(reading, min(amount.first, span[0]), max(amount.last, span[1]), amount)
+    if op is None and owner is not None and _means_exactly(reading, amount, owner):
+        op = Op.EQ
+    if op is None or owner is None:
+        return
+    first, last = min(amount.first, span[0]), max(amount.last, span[1])
+    if owner.dimension:
+        first, last = min(first, owner.position), max(last, owner.position)
+    reading.numbers.append(
+        NumberCondition(
+            metric=owner.metric, dimension=owner.dimension, op=op, value=amount.value, high=amount.high,
+            span=(min(first, owner.position), max(last, owner.position)),
+        )
+    )  # fmt: skip
+    reading.claim(*range(amount.first, amount.last + 1), *used)
+    if owner.dimension or not reading.mentions[owner.position].of("metric"):
+        reading.claim(owner.position)
+    following = last + 1
+    if owner.dimension and following < len(reading.mentions):
+        if any(target.name == owner.dimension for target in reading.mentions[following].of("dimension")):
+            reading.claim(following)
+
+
+def _amount(reading: Reading, position: int) -> Amount:
+    """Return the number at a position with its multiplier, its unit, and the second one of a range."""
+    value, last = _multiplied(reading, position)
+    last, unit = _unit(reading, last)
+    high: float | None = None
+    joint = reading.beside(last, +1)
+    before = reading.beside(position, -1)
+    between = before is not None and reading.mentions[before].is_word("between")
+    if joint is not None and reading.mentions[joint].is_word("to", *(("and",) if between else ())):
+        other = reading.beside(joint, +1)
+        if other is not None and reading.mentions[other].number is not None:
+            high, last = _multiplied(reading, other)
+            last, second = _unit(reading, last)
+            unit = second or unit
+    dimension = next(iter(_attributes(reading, unit)), None) if unit is not None else None
+    return Amount(
+        value=value, high=high, first=position, last=last, dimension=dimension,
+        counted=unit is not None and unit.is_word("count_word"), is_money=unit is not None and unit.is_word("money"),
+    )  # fmt: skip
+
+
+def _multiplied(reading: Reading, position: int) -> tuple[float, int]:
+    """Return the number at a position with the multiplier that follows it, and the last position used."""
+    value = reading.mentions[position].number or 0.0
+    following = position + 1
+    if following < len(reading.mentions) and reading.mentions[following].start == reading.mentions[position].end:
+        for target in reading.mentions[following].targets:
+            if target.name in MULTIPLIERS:
+                return value * MULTIPLIERS[target.name], following
+    return value, position
+
+
+def _unit(reading: Reading, position: int) -> tuple[int, Mention | None]:
+    """Return the position of the unit right after a number (元, 次, 岁, yuan, years old) and the unit, if there is one."""
+    following = position + 1
+    if following < len(reading.mentions):
+        mention = reading.mentions[following]
+        adjacent = mention.start - reading.mentions[position].end <= 1
+        if adjacent and (mention.is_word("count_word", "money") or _attributes(reading, mention)):
+            return following, mention
+    return position, None
+
+
+def _attributes(reading: Reading, mention: Mention) -> list[str]:
+    """Return the numeric attributes that a mention names."""
+    numeric = {d.name for d in reading.model.dimensions if d.type in ("number", "date")}
+    return [target.name for target in mention.of("dimension") if target.name in numeric]
+
+
+def _comparison(reading: Reading, amount: Amount) -> tuple[Op | None, set[int]]:
+    """Return how an amount is compared, and the positions of the words that say so."""
+    before, after = reading.beside(amount.first, -1), reading.beside(amount.last, +1)
+    if amount.high is not None:
+        around = before is not None and reading.mentions[before].is_word("between")
+        return Op.BETWEEN, {before} if around and before is not None else set()
+    for beside in (before, after):
+        if beside is None or not reading.free(beside):
+            continue
+        mention = reading.mentions[beside]
+        op = next((COMPARED_BY[t.name] for t in mention.targets if t.name in COMPARED_BY), None)
+        if op is not None and not (op is Op.EQ and mention.is_word("filler")):
+            return op, {beside}
+    return None, set()
+
+
+def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Owner | None:
+    """Return what a comparison belongs to: its unit, else the word right after it, before it, or after it further on."""
+    if amount is not None and amount.dimension:
+        return Owner(position=amount.last, dimension=amount.dimension)
+    right_after = [last + 1] if last + 1 < len(reading.mentions) else []
+    for i in (*right_after, *reading.near(first, -1, 3), *reading.near(last, +1, 2)):
+        if i in reading.claimed and not reading.mentions[i].of("metric"):
+            continue
+        mention = reading.mentions[i]
+        attribute = next(iter(_attributes(reading, mention)), None)
+        if attribute and not (mention.of("metric") and reading.has_groups):
+            return Owner(position=i, dimension=attribute)
+        if mention.of("metric"):
+            return Owner(position=i, metric=mention.of("metric"))
+        if counted := rows_of(reading, mention, money=amount is not None and amount.is_money):
+            return Owner(position=i, metric=(counted,))
+    return None
+
+
+def rows_of(reading: Reading, mention: Mention, *, money: bool = False) -> Target | None:
+    """Return the metric that counts, or with `money` sums, the rows that a noun or a verb names (下单, bought)."""
+    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
+    names = [target.name for target in mention.of("dataset") if target.name not in entities]
+    for metric in reading.model.metrics:
+        if not isinstance(metric, Aggregate) or metric.dataset not in names:
+            continue
+        wanted = Aggregation.SUM if money else Aggregation.COUNT
+        if metric.aggregation is wanted and (not money or metric.unit == reading.model.currency):
+            return Target("metric", metric.name)
+    return None
+
+
+def _means_exactly(reading: Reading, amount: Amount, owner: Owner) -> bool:
+    """Say whether a bare number is a condition: 5星, 25岁, or 只买过1次 before the users it chooses."""
+    if amount.dimension:
+        return True
+    before = reading.beside(amount.first, -1)
+    chosen = any(_is_entity(reading, k) for k in reading.near(amount.last, +1, 1))
+    return amount.counted and before == owner.position and bool(owner.metric) and chosen
+
+
+def _is_entity(reading: Reading, position: int) -> bool:
+    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
+    mention = reading.mentions[position]
+    return any(target.name in entities for target in mention.of("dataset")) or reading.is_people(mention)
+
+
+def _benchmark(reading: Reading, position: int, other: int) -> Literal["average", "total"] | None:
+    """Return what a comparison is with: the average, or the metric of all rows together when it is named again."""
+    mention = reading.mentions[other]
+    if mention.is_word("average"):
+        return "average"
+    named = mention.of("metric")
+    again = bool(named) and any(m.of("metric") == named for m in reading.mentions[:position])
+    return "total" if mention.is_word("overall") or again else None
+
+
+def read_user_conditions(reading: Reading) -> None:
+    """消费超过2000元的用户, users with more than 3 orders, 没有下单的用户: of users rather than of the groups."""
+    for number in list(reading.numbers):
+        if not number.metric or number.value == "total":
+            continue
+        if _chooses_users(reading, number):
+            reading.numbers.remove(number)
+            _choose_users(reading, number)
+        elif not reading.has_groups and (attribute := _money_of(reading, number)):
+            reading.numbers.remove(number)
+            reading.numbers.append(
+                NumberCondition(dimension=attribute, op=number.op, value=number.value, high=number.high)
+            )
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("none") and reading.free(i):
+            _read_none(reading, i)
+
+
+def _chooses_users(reading: Reading, number: NumberCondition) -> bool:
+    """Say whether users are named right beside a condition, or anywhere where there are no groups it could choose."""
+    first, last = number.span
+    beside = any(_is_entity(reading, k) for k in (*reading.near(first, -1, 2), *reading.near(last, +1, 1)))
+    anywhere = any(_is_entity(reading, k) for k in range(len(reading.mentions)))
+    return anywhere and (beside or not reading.has_groups)
+
+
+def _choose_users(reading: Reading, number: NumberCondition) -> None:
+    metric = number.metric
+    if number.value == "average":
+        reading.users_with.append(UserCondition(metric=metric, op=number.op, value="average"))
+    elif number.high is not None:
+        reading.users_with.append(UserCondition(metric=metric, op=Op.GE, value=float(number.value)))
+        reading.users_with.append(UserCondition(metric=metric, op=Op.LE, value=number.high))
+    else:
+        reading.users_with.append(UserCondition(metric=metric, op=number.op, value=float(number.value)))
+    _forget(reading, metric)
+
+
+def _forget(reading: Reading, metric: tuple[Target, ...]) -> None:
+    """Take back a metric that is named for a condition only."""
+    if metric in reading.metrics and sum(m.of("metric") == metric for m in reading.mentions) == 1:
+        reading.metrics.remove(metric)
+
+
+def _money_of(reading: Reading, number: NumberCondition) -> str | None:
+    """Return the amount that one thing has, where a condition on the number of things can only mean it (orders over 1k)."""
+    named = {t.name for m in reading.mentions if m.of("metric") == number.metric for t in m.of("dataset")}
+    amounts = [
+        d.name
+        for d in reading.model.dimensions
+        if d.dataset in named and d.type == "number" and d.unit == reading.model.currency
+    ]
+    return amounts[0] if len(amounts) == 1 else None
+
+
+def _read_none(reading: Reading, position: int) -> None:
+    """没有下单, never bought: users whose own count is zero, over the period right before the words or the question's."""
+    for owner in reading.near(position, +1, 2):
+        mention = reading.mentions[owner]
+        counted = rows_of(reading, mention)
+        metric = mention.of("metric") or ((counted,) if counted else ())
+        if metric and not reading.is_people(mention):
+            period = next((p for p in reading.periods if _stands_before(reading, p, position)), None)
+            reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period))
+            _forget(reading, metric)
+            reading.claim(position, owner)
+            return
+
+
+def _stands_before(reading: Reading, phrase: TimePhrase, position: int) -> bool:
+    """Say whether a period stands right before a position (最近60天|没有购买)."""
+    before = reading.beside(position, -1)
+    return before is not None and reading.mentions[before].time is phrase

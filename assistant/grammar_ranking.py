@@ -1,0 +1,64 @@
+"""Owns the rules about the form of a result: ranking, limits, shares, trends."""
+
+from wenshu.assistant.reading import Reading
+
+
+def read_ranking(reading: Reading) -> None:
+    """前5, top 10, 最高的3个渠道, 哪个城市最多, 从高到低."""
+    for i, mention in enumerate(reading.mentions):
+        if not reading.free(i):
+            continue
+        if mention.is_word("most", "least") and not mention.of("metric"):
+            number = _limit_beside(reading, i)
+            if mention.text in ("前", "后") and number is None:
+                continue
+            reading.superlative = "least" if mention.is_word("least") else "most"
+            reading.claim(i)
+            if number is not None:
+                reading.limit = int(reading.mentions[number].number or 0) or None
+                reading.claim(number)
+        elif mention.is_word("descending", "ascending"):
+            reading.order = "ascending" if mention.is_word("ascending") else "descending"
+            reading.claim(i)
+        elif mention.is_word("rank"):
+            reading.order = reading.order or "descending"
+            reading.claim(i)
+        elif mention.is_word("others"):
+            reading.others = True
+            reading.claim(i)
+        elif mention.is_word("which", "who"):
+            reading.asks_which = True
+            reading.claim(i)
+    if reading.limit is None and reading.superlative is not None:
+        for i, mention in enumerate(reading.mentions):  # "下单最多的渠道，要5个": a number before a counting word
+            following = reading.beside(i, +1)
+            if mention.number is not None and reading.free(i) and following is not None:
+                if reading.mentions[following].is_word("count_word") or reading.mentions[following].of("dimension"):
+                    reading.limit = int(mention.number) or None
+                    reading.claim(i)
+    if reading.others and reading.limit is None:
+        reading.others = False
+
+
+def _limit_beside(reading: Reading, position: int) -> int | None:
+    for beside in (*reading.near(position, +1, 1), *reading.near(position, -1, 1)):
+        mention = reading.mentions[beside]
+        if (
+            mention.number is not None
+            and reading.free(beside)
+            and mention.number == int(mention.number)
+            and 0 < mention.number <= 1000
+        ):
+            return beside
+    return None
+
+
+def read_shares_and_trends(reading: Reading) -> None:
+    """占比, share of; 趋势, over time."""
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("share") and not mention.of("value") and reading.free(i):
+            reading.share, reading.share_at = True, i
+            reading.claim(i)
+        elif mention.is_word("trend"):
+            reading.trend = True
+            reading.claim(i)

@@ -1,0 +1,304 @@
+"""Measure behavioural questions over the demo shop: generated SQL against hand-written SQL and against pandas.
+
+    python benchmarks/behaviour.py                            190,000 users, about 10 million events
+    python benchmarks/behaviour.py --users 500000 --events 10000000
+    python benchmarks/behaviour.py --users 2000000 --only-sql  about 100 million events
+
+The three answers of a question are compared before anything is timed. Then every repetition runs all of them in turn, on
+one read-only connection in one process, and medians are told; a ratio is the median of the repetitions' own ratios, so
+that a busy machine troubles both sides alike. The hand-written statements stand in benchmarks/behaviour/.
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from math import isclose
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from wenshu.semantic_layer.engine import DuckDBEngine, EngineSettings
+from wenshu.semantic_layer.layer import SemanticLayer
+from wenshu.semantic_layer.loader import load_model
+from wenshu.semantic_layer.query import query_from_json
+from wenshu.semantic_layer.shop import build_shop
+
+SQL = Path(__file__).with_suffix("")
+AS_OF = pd.Timestamp("2026-10-31")
+FUNNEL = ("view_product", "add_to_cart", "checkout", "pay")
+TIERS = (
+    "hibernating", "big spenders slipping away", "fading regulars", "loyal at risk",
+    "new or occasional", "promising big spenders", "loyal low spenders", "champions",
+)  # fmt: skip
+MOST_TIMES_HAND_WRITTEN, FASTER_THAN_PANDAS = 1.2, 5
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Hold the tables as pandas has them in memory; loading them is not timed."""
+
+    users: pd.DataFrame
+    events: pd.DataFrame
+    orders: pd.DataFrame
+
+
+def _days(number: int) -> pd.Timedelta:
+    return pd.Timedelta(days=number)
+
+
+def _rows(frame: pd.DataFrame) -> Rows:
+    return list(frame.itertuples(index=False, name=None))
+
+
+# the questions in pandas ---------------------------------------------------------------------------------------------
+
+
+def _with_day_number(tables: Frames) -> pd.DataFrame:
+    """Return events with their user and the days from registration to the event."""
+    joined = tables.events.merge(tables.users, on="user_id")
+    joined["day0"] = joined.registered_at.dt.normalize()
+    joined["number"] = (joined.event_time.dt.normalize() - joined.day0).dt.days
+    return joined
+
+
+def retention_by_channel(tables: Frames) -> Rows:
+    users = tables.users.assign(mature=tables.users.registered_at.dt.normalize() + _days(7) <= AS_OF)
+    joined = _with_day_number(tables)
+    back = joined[joined.number == 7].groupby("channel").user_id.nunique()
+    cohort = users.groupby("channel").mature.sum()
+    left_out = (~users.mature).groupby(users.channel).sum()
+    return _rows(pd.concat([back / cohort, cohort, back, left_out], axis=1).reset_index())
+
+
+def retention_triangle(tables: Frames) -> Rows:
+    joined = _with_day_number(tables)
+    returned = joined[joined.number.between(0, 30)].drop_duplicates(["user_id", "number"])
+    back = returned.groupby(["day0", "number"]).size().rename("back").reset_index()
+    sizes = tables.users.registered_at.dt.normalize().value_counts().rename_axis("day0").rename("users").reset_index()
+    cohorts = sizes.merge(pd.DataFrame({"number": range(31)}), how="cross")
+    cohorts = cohorts.merge(back, how="left", on=["day0", "number"]).fillna({"back": 0})
+    mature = cohorts.day0 + pd.to_timedelta(cohorts.number, unit="D") <= AS_OF
+    cohorts["week"] = (cohorts.day0 - pd.to_timedelta(cohorts.day0.dt.day_of_week, unit="D")).dt.date
+    cohorts["cohort"], cohorts["left_out"] = cohorts.users.where(mature, 0), cohorts.users.where(~mature, 0)
+    counts = cohorts.groupby(["week", "number"])[["cohort", "back", "left_out"]].sum().reset_index()
+    counts.insert(2, "retention", (counts.back / counts.cohort).astype(object).where(counts.cohort > 0, None))
+    return _rows(counts)
+
+
+def funnel(tables: Frames) -> Rows:
+    entered = tables.events[tables.events.event_name == FUNNEL[0]].groupby("user_id").event_time.min()
+    walked = entered.rename("step_1").reset_index()
+    for number, name in enumerate(FUNNEL[1:], start=2):
+        rows = tables.events[tables.events.event_name == name].merge(walked, on="user_id")
+        inside = (rows.event_time >= rows[f"step_{number - 1}"]) & (rows.event_time <= rows.step_1 + _days(7))
+        step = rows[inside].groupby("user_id").event_time.min().rename(f"step_{number}").reset_index()
+        walked = walked.merge(step, how="left", on="user_id")
+    mature = walked.step_1.dt.normalize() + _days(7) <= AS_OF
+    times = [walked[mature][f"step_{number}"] for number in range(1, len(FUNNEL) + 1)]
+    users = [step.count() for step in times]
+    hours = [(times[i] - times[i - 1]).median().total_seconds() / 3600 for i in range(1, len(FUNNEL))]
+    before = [users[0], *users[:-1]]
+    return [
+        (name, users[i] / users[0], users[i], users[i] / before[i], [None, *hours][i], i + 1, (~mature).sum())
+        for i, name in enumerate(FUNNEL)
+    ]
+
+
+def rfm_tiers(tables: Frames) -> Rows:
+    orders = tables.orders
+    orders = orders[orders.paid_at.notna() & (orders.ordered_at >= AS_OF - _days(364))]
+    spending = orders.groupby("user_id").agg(
+        last=("ordered_at", "max"), frequency=("amount", "size"), monetary=("amount", "sum")
+    )
+    recency = -(AS_OF - spending["last"].dt.normalize()).dt.days
+    tier: Any = 0
+    for values in (recency, spending.frequency, spending.monetary.round(2)):
+        scores = np.searchsorted(np.quantile(values, [0.2, 0.4, 0.6, 0.8]), values)
+        tier = tier * 2 + (scores >= scores.mean())
+    users = tables.users.merge(pd.DataFrame({"user_id": spending.index, "tier": np.array(TIERS)[tier]}), on="user_id")
+    return _rows(users.groupby("tier").size().reset_index())
+
+
+def ltv_by_channel(tables: Frames) -> Rows:
+    users = tables.users.assign(day0=tables.users.registered_at.dt.normalize())
+    users["mature"] = users.day0 + _days(90) <= AS_OF
+    orders = tables.orders[tables.orders.paid_at.notna()].merge(users[users.mature], on="user_id")
+    orders = orders[(orders.ordered_at.dt.normalize() - orders.day0).dt.days.between(0, 90)]
+    amounts = orders.groupby("channel").amount.sum()
+    cohort = users.groupby("channel").mature.sum()
+    left_out = (~users.mature).groupby(users.channel).sum()
+    return _rows(pd.concat([amounts.reindex(cohort.index).fillna(0) / cohort, cohort, left_out], axis=1).reset_index())
+
+
+def weekly_lifecycle(tables: Frames) -> Rows:
+    events = tables.events
+    events = events[(events.event_time >= "2026-06-29") & (events.event_time < "2026-10-05")]
+    number = (events.event_time - pd.Timestamp("2026-06-29")).dt.days // 7
+    now = pd.DataFrame({"user_id": events.user_id, "week": number}).drop_duplicates()
+    flags = now.merge(now.assign(week=now.week + 1), how="outer", on=["user_id", "week"], indicator="there")
+    flags = flags[flags.week.between(1, 13)].merge(tables.users[["user_id", "registered_at"]], on="user_id")
+    entered = (flags.registered_at - pd.Timestamp("2026-06-29")).dt.days // 7
+    active = flags.there != "right_only"
+    conditions = [active & (entered == flags.week), flags.there == "both", active]
+    flags["stage"] = np.select(conditions, ["new", "returning", "resurrecting"], "dormant")
+    flags["week"] = (pd.Timestamp("2026-06-29") + pd.to_timedelta(flags.week * 7, unit="D")).dt.date
+    return _rows(flags.groupby(["week", "stage"]).size().reset_index())
+
+
+# measuring -----------------------------------------------------------------------------------------------------------
+
+
+QUESTIONS: tuple[tuple[Callable[[Frames], Rows], dict[str, Any]], ...] = (
+    (retention_by_channel, {"metrics": ["retention"], "dimensions": ["channel"]}),
+    (retention_triangle, {"metrics": ["retention[n=30]"], "dimensions": ["period_number"], "grain": "week"}),
+    (funnel, {"metrics": [f"signup_funnel[steps={'>'.join(FUNNEL)},n=7]"], "dimensions": ["funnel_step"]}),
+    (rfm_tiers, {"metrics": ["new_users"], "dimensions": ["rfm_tier"]}),
+    (ltv_by_channel, {"metrics": ["ltv[n=90]"], "dimensions": ["channel"]}),
+    (
+        weekly_lifecycle,
+        {"metrics": ["lifecycle_users"], "grain": "week", "period": {"start": "2026-07-06", "end": "2026-10-04"}},
+    ),
+)
+
+
+def prepare(folder: Path, users: int, events: int | None) -> Path:
+    """Return the shop's database, built where it is missing; with `events`, about so many of them remain.
+
+    The events left are those of sessions drawn by a hash, and every sign-up; all other tables stay whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = folder / f"shop-{users}.duckdb"
+    if not whole.exists():
+        print(f"Building a shop of {users:,} users …", flush=True)
+        build_shop(whole, users=users)
+    if events is None:
+        return whole
+    thin = folder / f"shop-{users}-{events}.duckdb"
+    if not thin.exists():
+        part = thin.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{whole}' AS whole (READ_ONLY)")
+            connection.execute(f"ATTACH '{part}' AS thin")
+            connection.execute("COPY FROM DATABASE whole TO thin")
+            found, kept = connection.execute(
+                "SELECT count(*), count(*) FILTER (event_name = 'sign_up') FROM thin.events"
+            ).fetchall()[0]
+            drawn = round(10_000 * (events - kept) / (found - kept))
+            connection.execute("DROP TABLE thin.events")
+            connection.execute(
+                "CREATE TABLE thin.events AS FROM whole.events "
+                f"WHERE event_name = 'sign_up' OR hash(session_id) % 10000 < {drawn} ORDER BY event_id"
+            )
+        part.rename(thin)
+    return thin
+
+
+def connect(database: Path) -> duckdb.DuckDBPyConnection:
+    """Open a database as the engine does: read-only, attached to an instance in memory, nothing spilled to disk."""
+    connection = duckdb.connect(":memory:", config={"memory_limit": EngineSettings().memory, "temp_directory": ""})
+    connection.execute(f"ATTACH '{database}' AS data (READ_ONLY)")
+    connection.execute("USE data")
+    return connection
+
+
+def load_frames(connection: duckdb.DuckDBPyConnection) -> Frames:
+    """Read the columns that the questions use, as pandas takes them by itself."""
+    return Frames(
+        users=connection.execute("SELECT user_id, registered_at, channel FROM users").df(),
+        events=connection.execute("SELECT user_id, event_time, event_name FROM events").df(),
+        orders=connection.execute("SELECT user_id, ordered_at, paid_at, amount FROM orders").df(),
+    )
+
+
+def same(left: Rows, right: Rows) -> bool:
+    """Say whether two answers have the same rows, in whatever order ties stand."""
+
+    def cell(value: Any) -> Any:
+        return value if value is None or isinstance(value, str | date) else float(value)
+
+    def close(a: Any, b: Any) -> bool:
+        return isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else bool(a == b)
+
+    sides = [sorted((tuple(map(cell, row)) for row in rows), key=str) for rows in (left, right)]
+    pairs = zip(*sides, strict=False)
+    return len(left) == len(right) and all(all(map(close, a, b)) for a, b in pairs)
+
+
+def memory(database: Path, sql: str) -> int:
+    """Return the most memory in bytes that a statement takes in a fresh instance, the blocks it reads included."""
+    with connect(database) as connection:
+        connection.execute("PRAGMA enable_profiling = 'no_output'")
+        connection.execute(sql).fetchall()
+        return int(json.loads(connection.get_profiling_information())["system"]["peak_buffer_memory"])
+
+
+def timed(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure behavioural questions against hand-written SQL and pandas.")
+    parser.add_argument("--users", type=int, default=190_000, help="users of the shop; each has about 53 events")
+    parser.add_argument("--events", type=int, help="thin the events out to about so many")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "wenshu-benchmarks")
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--only-sql", action="store_true", help="leave pandas out, as it may not fit into memory")
+    asked = parser.parse_args()
+
+    database = prepare(asked.folder, asked.users, asked.events)
+    connection = connect(database)
+    layer = SemanticLayer(load_model("shop"), DuckDBEngine(database), clock=date.today)
+    counted = connection.execute("SELECT (FROM (SELECT count(*) FROM users)), (FROM (SELECT count(*) FROM events))").fetchall()
+    print("{:,} users, {:,} events".format(*counted[0]))
+    frames = None if asked.only_sql else load_frames(connection)
+    order = random.Random(7)
+
+    heads = ("question", "generated", "hand-written", "ratio", "pandas", "times faster", "peak memory")
+    print("{:<22}{:>12}{:>14}{:>8}{:>12}{:>14}{:>13}".format(*heads))
+    for in_pandas, question in QUESTIONS:
+        generated = layer.compile(query_from_json(question)).statement.sql
+        written = (SQL / f"{in_pandas.__name__}.sql").read_text(encoding="utf-8")
+        ways: dict[str, Callable[[], Rows]] = {
+            "generated": lambda sql=generated: connection.execute(sql).fetchall(),  # type: ignore[misc]
+            "written": lambda sql=written: connection.execute(sql).fetchall(),  # type: ignore[misc]
+        }
+        if frames is not None:
+            ways["pandas"] = lambda answer=in_pandas: answer(frames)  # type: ignore[misc]
+        answers = {way: run() for way, run in ways.items()}
+        for way, rows in answers.items():
+            if not same(answers["generated"], rows):
+                raise SystemExit(f"{in_pandas.__name__}: generated SQL and {way} give different answers")
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        for repetition in range(asked.repetitions):
+            for way in order.sample(list(ways), len(ways)):
+                if way != "pandas" or repetition % 3 == 0:
+                    times[way].append(timed(ways[way]))
+        ratio = median(a / b for a, b in zip(times["generated"], times["written"], strict=True))
+        shown = [f"{1000 * median(times['generated']):.0f} ms", f"{1000 * median(times['written']):.0f} ms", f"{ratio:.2f}"]
+        faster = 0.0
+        if frames is not None:
+            faster = median(b / a for a, b in zip(times["generated"][::3], times["pandas"], strict=True))
+            shown += [f"{1000 * median(times['pandas']):.0f} ms", f"{faster:.1f}"]
+        else:
+            shown += ["", ""]
+        shown.append(f"{memory(database, generated) / 2**20:.0f} MiB")
+        missed = ratio > MOST_TIMES_HAND_WRITTEN or (frames is not None and faster < FASTER_THAN_PANDAS)
+        line = "{:<22}{:>12}{:>14}{:>8}{:>12}{:>14}{:>13}".format(in_pandas.__name__, *shown)
+        print(line + ("  misses its target" if missed else ""), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""Owns retention and lifetime value: who entered when, and what they did in the periods after.
+
+Only entries whose period after is over are counted; those whose is not are counted apart, as left out.
+"""
+
+from sqlglot import exp
+
+from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
+from wenshu.semantic_layer.conditions import date_literal
+from wenshu.semantic_layer.periods import DateRange, Grain, bucket_start
+from wenshu.semantic_layer.row_scope import RowColumn
+from wenshu.semantic_layer.sources import Leaf
+from wenshu.semantic_layer.sql_tree import join, named, select_from
+from wenshu.semantic_layer.user_rows import (
+    Asked,
+    Parts,
+    col,
+    columns,
+    count_of,
+    date_later,
+    day_later,
+    day_of,
+    equal,
+    equal_keys,
+    grouped,
+    is_over,
+    later,
+    moment_of,
+    negated,
+    spans_between,
+    sum_of,
+    unit_of,
+    units_between,
+    value_of,
+    whole,
+)
+
+
+def _cohort(asked: Asked, leaf: Leaf, unit: Grain, *, first: bool, hours: bool = False) -> Parts:
+    """Return the CTEs of a cohort: user_id, entered_on (and entered_at) and the keys, one row an entry."""
+    cohort = asked.cte("cohort")
+    wanted: dict[str, RowColumn] = {"entered_on": unit_of(unit)}
+    if hours:
+        wanted["entered_at"] = moment_of
+    if asked.binder.model.dataset_by_name[leaf.aggregate.dataset].entity:  # one row a user is its own first
+        return [(cohort, asked.keyed_rows(leaf, wanted, asked.period))]
+    if first:
+        parts = asked.first_rows(leaf, wanted, "first_entries", asked.history)
+        started = exp.GTE(this=col("started_at"), expression=date_literal(asked.period.start))
+        entries = select_from(asked.cte("first_entries"), columns(("user_id", *wanted, *asked.keys)))
+        return [*parts, (cohort, entries.where(started, col("is_kept"), copy=False))]
+    rows = asked.keyed_rows(leaf, wanted, asked.period)
+    if not hours:
+        return [(cohort, rows.distinct(copy=False))]
+    names = ("user_id", "entered_on", *asked.keys)
+    entries = select_from(asked.cte("entries"), [*columns(names), named(exp.Min(this=col("entered_at")), "entered_at")])
+    return [(asked.cte("entries"), rows), (cohort, grouped(entries, names))]
+
+
+# retention ---------------------------------------------------------------------------------------------------------------
+
+
+def retention(asked: Asked, leaf: Leaf, metric: m.Retention) -> Parts:
+    """Return cohort, retained and left_out by the keys and, where asked, by the number of the period after entry."""
+    parts = _cohort(asked, leaf, metric.step, first=metric.first, hours=metric.hours)
+    cohort, activity, returned = asked.cte("cohort"), asked.cte("activity"), asked.cte("returned_users")
+    curve = asked.own_key == PERIOD_NUMBER
+    low = 0 if curve and metric.mode != "within" else metric.low
+    until = (
+        date_later(asked.period.end, metric.high + 1, metric.step) if metric.high is not None else asked.binder.as_of
+    )
+    span = DateRange(bucket_start(asked.period.start, metric.step), min(asked.binder.as_of, until))
+    active: dict[str, RowColumn] = {"active_at": moment_of} if metric.hours else {"active_on": unit_of(metric.step)}
+    parts.append((activity, asked.plain_rows(asked.binder.leaf(metric.back), active, span)))
+    conditions = [*equal(cohort, activity, ("user_id",)), *_came_back(metric, cohort, activity, low)]
+    entry = ("user_id", "entered_on", *(("entered_at",) if metric.hours else ()))
+    if curve:
+        shown = [*columns((*entry, *asked.keys), cohort), named(_number_after(metric, cohort, activity), PERIOD_NUMBER)]
+        parts.append((returned, join(select_from(activity, shown), cohort, "INNER", conditions).distinct(copy=False)))
+        return [*parts, *_curve(asked, leaf, metric, entry)]
+    users = join(select_from(activity, columns(entry, cohort)), cohort, "INNER", conditions)
+    parts.append((returned, users.distinct(copy=False)))
+    number = metric.low if metric.high is None else metric.high
+    over = is_over(asked, col(entry[-1], table=cohort), number, metric.step)
+    counts = [
+        named(count_of(over), f"{leaf.column}_cohort"),
+        named(count_of(over.copy(), col("user_id", table=returned)), f"{leaf.column}_retained"),
+        named(count_of(negated(over.copy())), f"{leaf.column}_left_out"),
+    ]
+    totals = select_from(cohort, [*columns(asked.keys, cohort), *counts])
+    join(totals, returned, "LEFT", equal(cohort, returned, entry))
+    return [*parts, ("", grouped(totals, asked.keys))]
+
+
+def _came_back(metric: m.Retention, cohort: str, activity: str, low: int) -> list[exp.Expr]:
+    """Return the conditions that an activity lies `low` to `metric.high` units after entry."""
+    high = metric.high
+    if metric.hours:
+        entered, active = col("entered_at", table=cohort), col("active_at", table=activity)
+        out: list[exp.Expr] = [exp.GTE(this=active, expression=later(entered, low) if low else entered)]
+        if high is not None:
+            out.append(exp.LT(this=active.copy(), expression=later(entered.copy(), high + 1)))
+        return out
+    entered, active = col("entered_on", table=cohort), col("active_on", table=activity)
+    if low == high:
+        return [exp.EQ(this=active, expression=day_later(entered, low, metric.step) if low else entered)]
+    first = day_later(entered, low, metric.step) if low else entered
+    if high is None:
+        return [exp.GTE(this=active, expression=first)]
+    return [exp.Between(this=active, low=first, high=day_later(entered.copy(), high, metric.step))]
+
+
+def _number_after(metric: m.Retention, cohort: str, activity: str) -> exp.Expr:
+    if metric.hours:
+        return spans_between(col("entered_at", table=cohort), col("active_at", table=activity))
+    return units_between(col("entered_on", table=cohort), col("active_on", table=activity), metric.step)
+
+
+def _curve(asked: Asked, leaf: Leaf, metric: m.Retention, entry: tuple[str, ...]) -> Parts:
+    """Return the counts for every period after entry; an entry counts where that period is over for it.
+
+    A user counts in period n who came back in n or, in the other modes, in n or later, or by n.
+    """
+    cohort, returned = asked.cte("cohort"), asked.cte("returned_users")
+    sizes, numbers = asked.cte("cohort_sizes"), asked.cte("period_numbers")
+    observed, retained = asked.cte("observed_cohorts"), asked.cte("retained_users")
+    entered = entry[-1]
+    by_entry, by_number = (*asked.keys, entered), (*asked.keys, PERIOD_NUMBER)
+    low, high = _numbers_of(metric)
+    parts: Parts = [
+        (sizes, grouped(select_from(cohort, [*columns(by_entry), named(count_of(), "users")]), by_entry)),
+        (numbers, _series(low, high)),
+    ]
+    over = is_over(asked, col(entered), col(PERIOD_NUMBER), metric.step)
+    sums = select_from(sizes, [
+        *columns(by_number),
+        named(sum_of(col("users"), over), f"{leaf.column}_cohort"),
+        named(sum_of(col("users"), negated(over.copy())), f"{leaf.column}_left_out"),
+    ])  # fmt: skip
+    parts.append((observed, grouped(join(sums, numbers, "CROSS"), by_number)))
+    if metric.mode == "on":
+        users = select_from(returned, [*columns(by_number), named(count_of(), "users")])
+    else:
+        reached, extreme = asked.cte("furthest_returns"), exp.Max if metric.mode == "on_or_after" else exp.Min
+        names = (*entry, *asked.keys)
+        most = select_from(returned, [*columns(names), named(extreme(this=col(PERIOD_NUMBER)), "reached")])
+        parts.append((reached, grouped(most, names)))
+        users = select_from(reached, [*columns(by_number), named(count_of(), "users")])
+        fits = exp.LTE if metric.mode == "on_or_after" else exp.GTE
+        join(users, numbers, "INNER", [fits(this=col(PERIOD_NUMBER), expression=col("reached"))])
+    parts.append((retained, grouped(users.where(over.copy(), copy=False), by_number)))
+    found = exp.Coalesce(this=col("users", table=retained), expressions=[whole(0)])
+    final = select_from(observed, [
+        *columns((*by_number, f"{leaf.column}_cohort"), observed), named(found, f"{leaf.column}_retained"),
+        col(f"{leaf.column}_left_out", table=observed),
+    ])  # fmt: skip
+    return [*parts, ("", join(final, retained, "LEFT", equal_keys(observed, retained, by_number)))]
+
+
+def _numbers_of(metric: m.Retention) -> tuple[int, int]:
+    """Return the first and the last period of a metric's curve."""
+    if metric.mode == "within":
+        return metric.low, metric.low if metric.high is None else metric.high
+    return 0, metric.low
+
+
+def _series(low: int, high: int) -> exp.Select:
+    series = exp.Explode(this=exp.GenerateSeries(start=whole(low), end=whole(high)))
+    return exp.Select(expressions=[named(series, PERIOD_NUMBER)])
+
+
+# lifetime value ----------------------------------------------------------------------------------------------------------
+
+
+def lifetime_value(asked: Asked, leaf: Leaf, metric: m.LifetimeValue) -> Parts:
+    """Return cohort, amount and left_out by the keys and, where asked, by the day after entry up to which it is summed."""
+    parts = _cohort(asked, leaf, Grain.DAY, first=True)
+    cohort, spending = asked.cte("cohort"), asked.cte("spending")
+    span = DateRange(asked.period.start, min(asked.binder.as_of, date_later(asked.period.end, metric.days)))
+    spent: dict[str, RowColumn] = {"spent_on": day_of, "amount": value_of}
+    parts.append((spending, asked.plain_rows(asked.binder.leaf(metric.value), spent, span)))
+    if asked.own_key == PERIOD_NUMBER:
+        return [*parts, *_value_curve(asked, leaf, metric)]
+    sizes, amounts = asked.cte("cohort_sizes"), asked.cte("cohort_amounts")
+    over = is_over(asked, col("entered_on"), metric.days)
+    counts = [
+        named(count_of(over), f"{leaf.column}_cohort"),
+        named(count_of(negated(over.copy())), f"{leaf.column}_left_out"),
+    ]
+    parts.append((sizes, grouped(select_from(cohort, [*columns(asked.keys), *counts]), asked.keys)))
+    summed = select_from(cohort, [*columns(asked.keys, cohort), named(exp.Sum(this=col("amount")), "amount")])
+    join(summed, spending, "INNER", _spent_by(asked, metric)).where(over.copy(), copy=False)
+    parts.append((amounts, grouped(summed, asked.keys)))
+    total = exp.Coalesce(this=col("amount", table=amounts), expressions=[whole(0)])
+    final = select_from(sizes, [
+        *columns((*asked.keys, f"{leaf.column}_cohort"), sizes), named(total, f"{leaf.column}_amount"),
+        col(f"{leaf.column}_left_out", table=sizes),
+    ])  # fmt: skip
+    return [
+        *parts,
+        ("", join(final, amounts, "LEFT" if asked.keys else "CROSS", equal_keys(sizes, amounts, asked.keys))),
+    ]
+
+
+def _spent_by(asked: Asked, metric: m.LifetimeValue) -> list[exp.Expr]:
+    cohort, spending = asked.cte("cohort"), asked.cte("spending")
+    entered, spent = col("entered_on", table=cohort), col("spent_on", table=spending)
+    within = exp.Between(this=spent, low=entered, high=day_later(entered.copy(), metric.days))
+    return [*equal(cohort, spending, ("user_id",)), within]
+
+
+def _value_curve(asked: Asked, leaf: Leaf, metric: m.LifetimeValue) -> Parts:
+    """Return the counts for every day after entry, with the amount of all days up to it."""
+    cohort, spending, sizes = asked.cte("cohort"), asked.cte("spending"), asked.cte("cohort_sizes")
+    daily, numbers, running = asked.cte("spent_by_day"), asked.cte("period_numbers"), asked.cte("running_amounts")
+    by_entry, by_number = (*asked.keys, "entered_on"), (*asked.keys, PERIOD_NUMBER)
+    after = units_between(col("entered_on", table=cohort), col("spent_on", table=spending))
+    days = select_from(spending, [
+        *columns(by_entry, cohort), named(after, PERIOD_NUMBER), named(exp.Sum(this=col("amount")), "amount"),
+    ])  # fmt: skip
+    days = grouped(join(days, cohort, "INNER", _spent_by(asked, metric)), (*by_entry, PERIOD_NUMBER))
+    amount = exp.Window(
+        this=exp.Sum(this=exp.Coalesce(this=col("amount", table=daily), expressions=[whole(0)])),
+        partition_by=columns(by_entry, sizes),
+        order=exp.Order(expressions=[exp.Ordered(this=col(PERIOD_NUMBER, table=numbers))]),
+    )
+    rows = select_from(sizes, [
+        *columns((*by_entry, "users"), sizes), col(PERIOD_NUMBER, table=numbers), named(amount, "amount"),
+    ])  # fmt: skip
+    join(rows, numbers, "CROSS")
+    join(rows, daily, "LEFT", [*equal_keys(sizes, daily, by_entry), *equal(numbers, daily, (PERIOD_NUMBER,))])
+    over = is_over(asked, col("entered_on"), col(PERIOD_NUMBER))
+    final = select_from(running, [
+        *columns(by_number),
+        named(sum_of(col("users"), over), f"{leaf.column}_cohort"),
+        named(sum_of(col("amount"), over.copy()), f"{leaf.column}_amount"),
+        named(sum_of(col("users"), negated(over.copy())), f"{leaf.column}_left_out"),
+    ])  # fmt: skip
+    sized = select_from(cohort, [*columns(by_entry), named(count_of(), "users")])
+    return [
+        (sizes, grouped(sized, by_entry)), (daily, days), (numbers, _series(0, metric.days)), (running, rows),
+        ("", grouped(final, by_number)),
+    ]  # fmt: skip
