@@ -8,8 +8,18 @@ from collections.abc import Callable
 from wenshu.assistant.grammar_behaviour import read_cohorts, read_funnel
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_ranking import read_ranking, read_shares_and_trends
-from wenshu.assistant.grammar_subjects import read_dimensions, read_metrics, read_nouns, read_values
-from wenshu.assistant.grammar_time import read_comparison, read_times
+from wenshu.assistant.grammar_subjects import (
+    read_averages,
+    read_dimensions,
+    read_distribution,
+    read_dropped,
+    read_metrics,
+    read_newcomers,
+    read_nouns,
+    read_spread,
+    read_values,
+)
+from wenshu.assistant.grammar_time import read_comparison, read_hours, read_times
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.people import everyone
 from wenshu.assistant.reading import Reading
@@ -18,9 +28,14 @@ from wenshu.semantic_layer.model import Model
 RULES: tuple[Callable[[Reading], None], ...] = (
     read_comparison,
     read_times,
+    read_newcomers,
+    read_averages,
+    read_distribution,
+    read_dropped,
     read_metrics,
     read_funnel,
     read_cohorts,
+    read_hours,
     read_conditions,
     read_user_conditions,
     read_ranking,
@@ -28,6 +43,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_values,
     read_dimensions,
     read_nouns,
+    read_spread,
 )
 
 

@@ -32,7 +32,7 @@ def read_funnel(reading: Reading) -> None:
             reading.claim(i)
         if mention.is_word("step"):
             reading.own_key = FUNNEL_STEP
-    if not reading.steps and named and not any(mention.is_word("conversion") for mention in reading.mentions):
+    if named and not any(mention.is_word("conversion") for mention in reading.mentions):
         reading.own_key = FUNNEL_STEP
 
 
@@ -95,8 +95,17 @@ def read_cohorts(reading: Reading) -> None:
         reading.metrics = []
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("curve", "triangle") and not mention.of("metric") and behaviours:
-            reading.own_key = PERIOD_NUMBER
+            if not (mention.is_word("triangle") and _says_number(reading, names)):
+                reading.own_key = PERIOD_NUMBER
             reading.claim(i)
+
+
+def _says_number(reading: Reading, names: set[str]) -> bool:
+    """Say whether a cohort metric is asked for one day (D7 retention), so that weekly cohorts are rows of one rate each."""
+    return any(
+        any(char.isdigit() for char in mention.text) and any(t.name.partition("[")[0] in names for t in mention.of("metric"))
+        for mention in reading.mentions
+    )
 
 
 def _anchors(model: Model) -> dict[str, str]:

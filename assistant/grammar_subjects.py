@@ -1,6 +1,125 @@
 """Owns the rules about what is asked for: metrics, the values and dimensions around them, and plain nouns."""
 
+from wenshu.assistant.linker import Mention, Target
+from wenshu.assistant.people import newcomers, subject
 from wenshu.assistant.reading import Reading, ValueFilter
+from wenshu.semantic_layer.model import (
+    Aggregate,
+    Aggregation,
+    LifetimeValue,
+    Metric,
+    Model,
+    Ratio,
+    RepurchaseWithin,
+    Retention,
+)
+
+NEWCOMERS = {"new_users": (False, True), "old_users": (False, False), "new_buyers": (True, True), "old_buyers": (True, False)}
+
+
+def read_newcomers(reading: Reading) -> None:
+    """老客的订单数, 新用户贡献的成交额: users who came, or first bought, in the period, or before it.
+
+    Newcomers that nothing else is counted of are a metric themselves (新用户).
+    """
+    for i, mention in enumerate(reading.mentions):
+        kind = next((name for name in NEWCOMERS if mention.is_word(name)), None)
+        if kind is None:
+            continue
+        others = [k for k, m in enumerate(reading.mentions) if k != i and m.of("metric") and m.of("metric") != mention.of("metric")]
+        joined = any(
+            reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(i, step, 1)
+        )
+        if kind.startswith("new") and mention.of("metric") and (not others or joined):
+            continue
+        buying, came_in = NEWCOMERS[kind]
+        metric = newcomers(reading.model, buying=buying)
+        if metric is not None and not any(_is_anchored(reading, k) for k in others):
+            reading.newcomers.append((metric, came_in))
+            reading.claim(i)
+
+
+def _is_anchored(reading: Reading, position: int) -> bool:
+    """Say whether a metric is of a cohort, whose users are newcomers already (新用户的7日留存)."""
+    names = {target.name.partition("[")[0] for target in reading.mentions[position].of("metric")}
+    return any(isinstance(m, Retention | LifetimeValue | RepurchaseWithin) for m in reading.model.metrics if m.name in names)
+
+
+def read_averages(reading: Reading) -> None:
+    """人均GMV, orders per buyer: the ratio in the model of the metric beside to the people or rows named."""
+    for i, mention in enumerate(reading.mentions):
+        if not mention.is_word("each_of", "each_order") or not reading.free(i):
+            continue
+        for k in (*reading.near(i, +1, 1), *reading.near(i, -1, 1)):
+            above = {target.name for target in reading.mentions[k].of("metric")}
+            ratio = next((m.name for m in reading.model.metrics if _averages(reading, m, above, mention)), None)
+            if ratio is not None:
+                if reading.free(k):
+                    reading.metrics.append((Target("metric", ratio),))
+                    reading.claim(i, k)
+                break
+
+
+def read_distribution(reading: Reading) -> None:
+    """订单金额分布, distribution of ratings: rows by the attribute beside, in its bands where it has them."""
+    for i, mention in enumerate(reading.mentions):
+        if not mention.is_word("distribution"):
+            continue
+        for k in (*reading.near(i, -1, 1), *reading.near(i, +1, 1)):
+            numeric = {d.name for d in reading.model.dimensions if d.type == "number"}
+            name = next((t.name for t in reading.mentions[k].of("dimension") if t.name in numeric), None)
+            if name is not None and reading.free(k):
+                reading.dimensions.append(_banded(reading.model, name))
+                reading.claim(k)
+                break
+        grouped = reading.dimensions or any(m.of("dimension") and not m.of("metric") for m in reading.mentions)
+        if grouped or reading.has_groups:
+            reading.spread = True
+            reading.claim(i)
+
+
+def _banded(model: Model, name: str) -> str:
+    """Return the bands of a number as a dimension, or the number where the model cuts none."""
+    number = next(d for d in model.dimensions if d.name == name)
+    return next((d.name for d in model.dimensions if d.bands and d.dataset == number.dataset and d.expr == number.expr), name)
+
+
+def read_spread(reading: Reading) -> None:
+    """分布 without a metric: count the things that the attribute belongs to."""
+    if not reading.spread or reading.metrics or not reading.dimensions:
+        return
+    datasets = [d.dataset for d in reading.model.dimensions if d.name == reading.dimensions[0]]
+    named = next((dataset for dataset in datasets if dataset in reading.nouns), datasets[0])
+    if reading.model.dataset_by_name[named].entity or reading.model.dataset_by_name[named].is_segment:
+        counted = reading.everyone
+    else:
+        counted = next((m.name for m in reading.model.metrics if isinstance(m, Aggregate) and m.dataset == named and m.aggregation is Aggregation.COUNT), None)
+    if counted is not None:
+        reading.metrics.append((Target("metric", counted),))
+
+
+def read_dropped(reading: Reading) -> None:
+    """去掉渠道限制, all channels: an earlier filter or group that no longer holds."""
+    for i, mention in enumerate(reading.mentions):
+        if not mention.is_word("unlimited"):
+            continue
+        following = reading.beside(i, +1)
+        names = [t.name for t in reading.mentions[following].of("dimension")] if following is not None else []
+        beyond = reading.beside(following, +1) if following is not None else None
+        if names and following is not None and not (beyond is not None and reading.mentions[beyond].of("value")):
+            reading.dropped.extend(names)
+            reading.claim(i, following)
+
+
+def _averages(reading: Reading, metric: Metric, above: set[str], word: Mention) -> bool:
+    """Say whether a metric is the quotient of one of `above` and the people, or the rows, that a word names."""
+    if not isinstance(metric, Ratio) or metric.numerator not in above:
+        return False
+    below = reading.model.metric_by_name[metric.denominator]
+    if not isinstance(below, Aggregate):
+        return False
+    of_people = bool(reading.model.dataset_by_name[subject(reading.model, below)].entity)
+    return of_people if word.is_word("each_of") else below.aggregation is Aggregation.COUNT
 
 
 def read_metrics(reading: Reading) -> None:
@@ -51,6 +170,10 @@ def read_values(reading: Reading) -> None:
         if not reading.mentions[i].of("value") or not reading.free(i):
             i += 1
             continue
+        if reading.mentions[i].is_word("filler") and not _is_counted(reading, i):
+            reading.claim(i)
+            i += 1
+            continue
         group, last = [i], i
         while (joint := _joined_value(reading, last)) is not None:
             group.append(joint)
@@ -69,6 +192,17 @@ def read_values(reading: Reading) -> None:
     for position, mention in enumerate(reading.mentions):
         if mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
             reading.claim(position)
+
+
+def _is_counted(reading: Reading, position: int) -> bool:
+    """Say whether a metric named counts rows that have the value (注册 as an event, not as how users came)."""
+    datasets = {target.name.rpartition(".")[0] for target in reading.mentions[position].of("value")}
+    return any(
+        leaf.dataset in datasets
+        for targets in reading.metrics
+        for target in targets
+        for leaf in reading.model.leaves(target.name)
+    )
 
 
 def _joined_value(reading: Reading, position: int) -> int | None:

@@ -36,3 +36,37 @@ def read_times(reading: Reading) -> None:
             reading.parts.append({"hour": "hour_of_day", "weekday": "weekday", "day_type": "day_type"}[phrase.part])
         if phrase.weekdays is not None:
             reading.weekdays = phrase.weekdays
+
+
+def read_hours(reading: Reading) -> None:
+    """晚上8点到10点, from 8pm to 10pm: the hours of the day from the first to the one before the last."""
+    for i, mention in enumerate(reading.mentions):
+        if mention.number is None or not reading.free(i) or (start := _hour(reading, i)) is None:
+            continue
+        first, used = start
+        last = first
+        joint = reading.beside(max(used), +1)
+        if joint is not None and reading.mentions[joint].is_word("to"):
+            number = next((k for k in reading.near(joint, +1, 2) if reading.mentions[k].number is not None), None)
+            if number is not None and (end := _hour(reading, number, like=used)) is not None:
+                last, used = end[0] - 1, used | end[1] | {joint}
+        if 0 <= first <= last <= 23:
+            reading.hours = (first, last)
+            reading.claim(*used)
+            return
+
+
+def _hour(reading: Reading, position: int, like: set[int] | None = None) -> tuple[int, set[int]] | None:
+    """Return the hour of the day that a number means and the positions of its words; `like` those of the hour before it."""
+    hour = reading.mentions[position].number or 0.0
+    used = {position}
+    for beside in (position - 1, position + 1):
+        if 0 <= beside < len(reading.mentions) and reading.mentions[beside].is_word("hour_unit", "morning", "afternoon"):
+            used.add(beside)
+    words = [reading.mentions[k] for k in (*used, *(like or ()))]
+    if not any(word.is_word("hour_unit", "morning", "afternoon") for word in words) or hour != int(hour):
+        return None
+    own = [reading.mentions[k] for k in used if reading.mentions[k].is_word("morning", "afternoon")]
+    part = own or words
+    later = any(word.is_word("afternoon") for word in part) and hour < 12
+    return int(hour) + (12 if later else 0), used

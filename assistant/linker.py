@@ -26,6 +26,7 @@ Kind = Literal["metric", "dimension", "value", "dataset", "absent", "word", "tim
 TOKEN = re.compile(
     r"\d+(?:[.,]\d+)*|[a-z_]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
 )
+COMPARING = ("above", "below", "at_least", "at_most")
 SLOT = "{n}"  # in a phrase of the model: any number
 
 
@@ -200,13 +201,18 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
     tokens = tokenise(normal)
     candidates: list[tuple[int, int, Mention]] = []
     times: list[tuple[int, int]] = []
+    matches = tuple(vocabulary.matches(tokens))
+    compared = {past for _, past, targets in matches if any(t.kind == "word" and t.name in COMPARING for t in targets)}
     for phrase in find_time_phrases(normal, as_of=as_of, language=language):
         inside = [i for i, token in enumerate(tokens) if token.start < phrase.end and token.end > phrase.start]
+        if inside and phrase.text.isdecimal() and inside[0] in compared:
+            continue  # 超过2000 is no year
         if inside:
             mention = Mention(start=phrase.start, end=phrase.end, text=text[phrase.start : phrase.end], time=phrase)
             candidates.append((inside[0], inside[-1] + 1, mention))
-            times.append((inside[0], inside[-1] + 1))
-    for first, past, targets in vocabulary.matches(tokens):
+            if phrase.period is not None:
+                times.append((inside[0], inside[-1] + 1))
+    for first, past, targets in matches:
         if any(begin < first < end < past for begin, end in times):
             continue  # 9月|活跃用户数 is a month and a metric, not 9 and 月活跃用户数
         start, end = tokens[first].start, tokens[past - 1].end

@@ -118,7 +118,7 @@ class Reading:
     asks_which: bool = False
     hours: tuple[int, int] | None = None
     spread: bool = False
-    per: bool = False
+    dropped: list[str] = field(default_factory=list)
     newcomers: list[tuple[str, bool]] = field(default_factory=list)
 
     @property

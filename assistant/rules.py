@@ -4,6 +4,7 @@ Deterministic, without network or key. Where a word may mean several things, the
 wins, in the order of the model file; what is left over is said, never guessed.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -16,17 +17,21 @@ from wenshu.assistant.question import MAX_LENGTH, Question
 from wenshu.assistant.reading import Reading
 from wenshu.assistant.settle import Settler
 from wenshu.assistant.suggestions import Suggestions
-from wenshu.semantic_layer.binder import Binder, personal_data
+from wenshu.assistant.timephrases import TimePhrase
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
+from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
-from wenshu.semantic_layer.model import Aggregate, Aggregation
+from wenshu.semantic_layer.model import Aggregate, Aggregation, Funnel, Ratio
 from wenshu.semantic_layer.periods import Compare, DateRange
 from wenshu.semantic_layer.profile import looked_up
-from wenshu.semantic_layer.query import And, Filter, Order, Query, Where, both, filters_of
+from wenshu.semantic_layer.query import And, Filter, Order, Query, Share, Where, both, filters_of
+from wenshu.semantic_layer.refusals import personal_data
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
 OVERVIEW_DAYS = 30
+SQL = re.compile(r"\bselect\b.+\bfrom\b|\b(drop|truncate|alter)\s+table\b|\bunion\s+(all\s+)?select\b", re.IGNORECASE | re.DOTALL)
 
 
 class RulesPlanner:
@@ -85,6 +90,18 @@ class RulesPlanner:
     def _guardrail(self, linked: LinkedQuestion) -> Refusal | None:
         """Refuse what is no question, asks for personal data, or is about what the data do not hold."""
         for mention in linked.mentions:
+            if mention.is_word("injection") or _is_sql(linked.text):
+                return Refusal(
+                    code="not_a_question",
+                    message=Text("I answer questions about the data and follow no other instructions.", "我只回答关于数据的问题，不执行其他指令。"),
+                    hint=self._what_there_is(),
+                )
+            if mention.is_word("forecast"):
+                return Refusal(
+                    code="no_forecast",
+                    message=Text("The data say what has been; I do not predict.", "数据只反映已发生的情况，我不做预测。"),
+                    hint=Text("Ask for a trend up to today instead.", "可以改问截至目前的趋势。"),
+                )
             if mention.is_word("write"):
                 return Refusal(
                     code="not_a_question",
@@ -133,12 +150,14 @@ class RulesPlanner:
             return Statement(metrics=tuple(targets[0].name for targets in reading.metrics))
         if reading.has_word("why") and (reading.metrics or previous):
             return self._why(reading, previous, as_of)
+        if self._is_bare_conversion(reading):
+            return self._ambiguous_conversion(reading, language)
         unknown = tuple(word for word in unknown if not _is_soft(reading, word))
         if reading.asks_for_number and not (previous and self._edits(reading)):
             return self._not_understood(unknown, reading, language) if unknown else self._fresh(reading, as_of)
         if previous is not None and self._has_content(reading):
             return self._not_understood(unknown, reading, language) if unknown else self._edit(previous, reading, as_of)
-        if unknown:
+        if unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend"):
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
             return Plan(query=listing, evidence=_evidence(reading))
@@ -148,13 +167,13 @@ class RulesPlanner:
 
     def _edits(self, reading: Reading) -> bool:
         """Say whether a question that names a metric changes the one before rather than opening a new subject."""
-        if reading.has_word("switch"):
+        if reading.has_word("switch", "add"):
             return True
         return reading.has_word("so") and not reading.periods and not reading.dimensions
 
     def _has_content(self, reading: Reading) -> bool:
         return bool(
-            reading.asks_for_number or reading.dimensions or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
+            reading.asks_for_number or reading.dimensions or reading.dropped or reading.newcomers or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
             or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
         )  # fmt: skip
 
@@ -180,28 +199,39 @@ class RulesPlanner:
         """Change the query before by what the question says; the rest is taken over and said."""
         kept_metrics = tuple((Target("metric", name),) for name in previous.metrics)
         metrics = tuple(self.settler.named_metrics(reading)) if reading.asks_for_number else kept_metrics
+        if reading.asks_for_number and reading.has_word("add"):
+            metrics = (*kept_metrics, *metrics)
         if not metrics:
             return self._no_metric(reading, "zh")
-        inherited = tuple(name for name in previous.dimensions if not reading.dimensions and name not in TIME_PARTS)
-        old = [where for where in filters_of(previous.filters)] if _is_flat(previous.filters) else []
+        own_keys = (*TIME_PARTS, *BEHAVIOUR_KEYS)
+        inherited = tuple(
+            name for name in previous.dimensions if not reading.dimensions and name not in (*own_keys, *reading.dropped)
+        )
+        old = [w for w in filters_of(previous.filters) if w.dimension not in reading.dropped] if _is_flat(previous.filters) else []
         settled = self.settler.settle(
             reading, (*inherited, *(where.dimension for where in old if where.dimension not in TIME_PARTS)), metrics
         )
+        if reading.newcomers and not reading.periods and previous.period is not None:
+            reading.periods.append(_phrase_of(previous))
         told, assumptions = self.settler.query(reading, settled, as_of)
         replaced = {where.dimension for where in filters_of(told.filters)}
         filters = told.filters
         for where in reversed(old):
             if where.dimension not in replaced:
                 filters = both(where, filters)
+        share = told.share or previous.share
+        if told.share == Share() and not told.dimensions and not told.grain and filters is not None and not inherited:
+            share, filters = Share(where=filters), None
         dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
-            name for name in previous.dimensions if not (name in replaced and not any(item.joined for item in reading.filters))
+            name for name in previous.dimensions
+            if name not in reading.dropped and not (name in replaced and not any(item.joined for item in reading.filters))
         )  # fmt: skip
         period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
         order = told.order or (previous.order if told.metrics == previous.metrics else ())
         query = replace(
             told, dimensions=dimensions, grain=told.grain or previous.grain, period=period, to_date=to_date, filters=filters,
             compare=told.compare or (previous.compare if not reading.periods or not isinstance(previous.compare, DateRange) else None),
-            share=told.share or previous.share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
+            share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
             conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
         )  # fmt: skip
         outcome = self._ranked(reading, query, (*assumptions, *self._taken_over(previous, query, reading)))
@@ -305,6 +335,22 @@ class RulesPlanner:
         )
         return Plan(query=query, assumptions=(said,), evidence=_evidence(reading), period_label=_period_label(reading))
 
+    def _is_bare_conversion(self, reading: Reading) -> bool:
+        """Say whether a conversion rate is asked for without what converts to what."""
+        named = [i for i, mention in enumerate(reading.mentions) if mention.is_word("conversion") and reading.free(i)]
+        return bool(named) and not reading.asks_for_number
+
+    def _ambiguous_conversion(self, reading: Reading, language: Language) -> Clarification:
+        when = reading.periods[0].text if reading.periods else ""
+        by = reading.dimensions[0] if reading.dimensions else None
+        names = [m for m in self.model.metrics if isinstance(m, Funnel)]
+        names += [m for m in self.model.metrics if isinstance(m, Ratio) and "conversion" in m.label.en]
+        return Clarification(
+            code="ambiguous_metric",
+            prompt=Text("Which conversion rate do you mean?", "您指的是哪一种转化率？"),
+            options=tuple(self.suggestions.phrase(language, metric, when, by) for metric in names),
+        )
+
     def _not_understood(self, words: tuple[str, ...], reading: Reading, language: Language) -> Outcome:
         shown = "、".join(words[:5]) if language == "zh" else ", ".join(words[:5])
         options = self.suggestions.options(reading, reading.metrics[0][0].name if reading.metrics else None, language)
@@ -333,6 +379,15 @@ class RulesPlanner:
             prompt=Text("Which number would you like to see?", "您想看哪个指标？"),
             options=self.suggestions.options(reading, None, language) or self.examples(language)[:4],
         )
+
+
+def _is_sql(text: str) -> bool:
+    return bool(SQL.search(text))
+
+
+def _phrase_of(query: Query) -> TimePhrase:
+    """Return the period of the query before as if the question had named it."""
+    return TimePhrase(start=0, end=0, text="", period=query.period, to_date=query.to_date)
 
 
 def _is_soft(reading: Reading, word: str) -> bool:

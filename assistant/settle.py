@@ -12,11 +12,12 @@ from itertools import product
 from sqlglot import exp
 
 from wenshu.assistant.linker import Target
+from wenshu.assistant.people import everyone, people, subject
 from wenshu.assistant.reading import Reading, UserCondition, ValueFilter
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, PERIOD_NUMBER
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Funnel, Metric, Model, Retention, metric_column
+from wenshu.semantic_layer.model import Aggregate, Funnel, Model, Retention, metric_column
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain
 from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
 from wenshu.semantic_layer.text import Text
@@ -47,7 +48,8 @@ class Settler:
         Raises the `QueryError` of the first choice where none fits.
         """
         names = [*inherited, *reading.dimensions, *(n.dimension for n in reading.numbers if n.dimension)]
-        dated = bool(reading.periods or reading.grain or reading.trend)
+        own = [condition.period for condition in reading.users_with if condition.period is not None]
+        dated = bool([p for p in reading.periods if p not in own] or reading.grain or reading.trend)
         problem: QueryError | None = None
         for choice in product(*(metrics if metrics is not None else self.named_metrics(reading))):
             if dated and len(choice) == 1 and self._is_undated(choice[0]) and self._has_other(reading, choice[0]):
@@ -70,15 +72,21 @@ class Settler:
             funnel = (Target("metric", f"{funnels[0].name}[{','.join(said)}]"),)
             named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
             named.append(funnel)
-        if not named and (reading.users_with or (reading.filters and reading.asks_how_many)):
-            named = [
-                (Target("metric", metric.name),) for metric in self.model.metrics if self._counts_all_users(metric)
-            ][:1]
-        return named
+        if not named and (reading.users_with or reading.newcomers or reading.asks_how_many):
+            named = [()]
+        return [self._people(reading, targets) if not targets or self._is_people(targets) else targets for targets in named]
 
-    def _counts_all_users(self, metric: Metric) -> bool:
-        entity = isinstance(metric, Aggregate) and bool(self.model.dataset_by_name[metric.dataset].entity)
-        return isinstance(metric, Aggregate) and entity and metric.undated and metric.aggregation is Aggregation.COUNT
+    def _is_people(self, targets: tuple[Target, ...]) -> bool:
+        return any(target.name == everyone(self.model) for target in targets)
+
+    def _people(self, reading: Reading, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Return what “how many users” may count: those of the rows that the question speaks of first, then as the words say."""
+        spoken = [name for noun in dict.fromkeys(reading.nouns) for name in people(self.model, noun)]
+        all_users = everyone(self.model)
+        usual = [t.name for t in targets] + [name for name in people(self.model)]
+        if all_users is not None and not spoken and (reading.users_with or not targets):
+            usual.insert(0, all_users)
+        return tuple(Target("metric", name) for name in dict.fromkeys((*spoken, *usual)))
 
     def _is_undated(self, target: Target) -> bool:
         metric = self.model.metric(target.name)
@@ -129,22 +137,10 @@ class Settler:
             return (0, 0)
         if not leaves:
             return (1, 0)
-        if dataset == self._subject(leaves[0]):
+        if dataset == subject(self.model, leaves[0]):
             return (1, 0)
         paths = [binder.path(leaf.dataset, dataset) for leaf in leaves]
         return (2, sum(len(path) if path is not None else 99 for path in paths))
-
-    def _subject(self, leaf: Aggregate) -> str:
-        """Return the dataset of the things a metric counts: users for distinct users, else its own rows."""
-        if leaf.aggregation is Aggregation.COUNT_DISTINCT and leaf.expr is not None:
-            for r in self.model.relationships:
-                if (
-                    r.many == leaf.dataset
-                    and r.many_columns == (leaf.expr.name,)
-                    and self.model.dataset_by_name[r.one].entity
-                ):
-                    return r.one
-        return leaf.dataset
 
     # building the query
 
@@ -163,6 +159,8 @@ class Settler:
         filters: Filter | None = None
         for condition in reading.users_with:
             filters = both(filters, self._users_with(condition, period))
+        for metric, came_in in reading.newcomers:
+            filters = both(filters, self._newcomers(metric, came_in, period))
         if reading.users_with and all(self._is_undated(target) for target in settled.metrics):
             period, to_date = None, None
         share: Share | None = None
@@ -173,8 +171,16 @@ class Settler:
                 share = Share(where=where)
             else:
                 filters = both(filters, where)
+        clock: list[Where] = []
         if reading.weekdays and "day_type" not in dimensions:
-            filters = both(filters, Where(dimension="weekday", op=Op.IN, values=tuple(sorted(reading.weekdays))))
+            clock.append(Where(dimension="weekday", op=Op.IN, values=tuple(sorted(reading.weekdays))))
+        if reading.hours:
+            clock.append(Where(dimension="hour_of_day", op=Op.BETWEEN, values=reading.hours))
+        for where in clock:
+            if shared and share is None and not dimensions and not grain:
+                share = Share(where=where)
+            else:
+                filters = both(filters, where)
         for number in reading.numbers:
             if number.dimension and self._defines(metrics, number.dimension):
                 continue  # "差评率（1-2星占比）" says what the metric means
@@ -223,6 +229,16 @@ class Settler:
         own = condition.period.period if condition.period is not None else period
         metric = next((t.name for t in condition.metric if isinstance(self.model.metric(t.name), Aggregate)), None)
         return UsersWith(metric=metric or condition.metric[0].name, op=condition.op, value=condition.value, period=own)
+
+    def _newcomers(self, metric: str, came_in: bool, period: DateRange | None) -> UsersWith:
+        """Return the condition that users came in the period, or before it: not in it and, being there, not later."""
+        if period is None:
+            raise QueryError(
+                "no_period",
+                Text("New and existing users differ by period, and none is named.", "新老用户按时间段区分，但问题没有给出时间段。"),
+                Text("Name one, such as last month.", "请给出时间段，例如“上个月”。"),
+            )
+        return UsersWith(metric=metric, op=Op.GE if came_in else Op.EQ, value=1 if came_in else 0, period=period)
 
     def _defines(self, metrics: tuple[str, ...], dimension: str) -> bool:
         """Say whether a metric's own condition is about this dimension already."""

@@ -45,7 +45,7 @@ def find_time_phrases(text: str, *, as_of: date, language: Language, day_first: 
     >>> found.text, str(found.period)
     ('september', '2026-09-01 – 2026-09-30')
     """
-    squeezed, kept = _squeezed(text)
+    squeezed, kept = _squeezed(_YEAR_BEFORE_NOUN.sub(r"\1,", text))
     reading = Reading(text=squeezed, calendar=Calendar(as_of=as_of, day_first=day_first, is_chinese=language == "zh"))
     found = list(pieces(reading))
     for combine in PASSES:
@@ -53,6 +53,10 @@ def find_time_phrases(text: str, *, as_of: date, language: Language, day_first: 
     return tuple(_phrase(reading, piece, text, kept) for piece in found)
 
 
+# In “Q3 2026 orders” 2026 is a year and counts no orders; a comma in place of the blank says so.
+_YEAR_BEFORE_NOUN = re.compile(
+    r"\b((?:q[1-4]|h[12]|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*) (?:19|20)\d\d) (?=[a-z])"
+)
 _BLANK = re.compile("(?<=[0-9]) +(?=[一-鿿])|(?<=[一-鿿]) +(?=[0-9])")
 
 

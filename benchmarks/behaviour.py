@@ -12,11 +12,12 @@ that a busy machine troubles both sides alike. The hand-written statements stand
 import argparse
 import json
 import random
+import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from math import isclose
 from pathlib import Path
 from statistics import median
@@ -25,12 +26,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+from _measuring import milliseconds, shop
 
 from wenshu.semantic_layer.engine import DuckDBEngine, EngineSettings
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import load_model
 from wenshu.semantic_layer.query import query_from_json
-from wenshu.semantic_layer.shop import build_shop
 
 SQL = Path(__file__).with_suffix("")
 AS_OF = pd.Timestamp("2026-10-31")
@@ -176,15 +177,12 @@ def prepare(folder: Path, users: int, events: int | None) -> Path:
 
     The events left are those of sessions drawn by a hash, and every sign-up; all other tables stay whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = folder / f"shop-{users}.duckdb"
-    if not whole.exists():
-        print(f"Building a shop of {users:,} users …", flush=True)
-        build_shop(whole, users=users)
+    whole: Path = shop(folder, users)
     if events is None:
         return whole
     thin = folder / f"shop-{users}-{events}.duckdb"
     if not thin.exists():
+        print(f"keeping about {events:,} events in {thin} …", file=sys.stderr)
         part = thin.with_suffix(".part")
         part.unlink(missing_ok=True)
         with duckdb.connect() as connection:
@@ -210,6 +208,10 @@ def connect(database: Path) -> duckdb.DuckDBPyConnection:
     connection.execute(f"ATTACH '{database}' AS data (READ_ONLY)")
     connection.execute("USE data")
     return connection
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
+    return connection.execute(sql).fetchall()
 
 
 def load_frames(connection: duckdb.DuckDBPyConnection) -> Frames:
@@ -243,25 +245,23 @@ def memory(database: Path, sql: str) -> int:
         return int(json.loads(connection.get_profiling_information())["system"]["peak_buffer_memory"])
 
 
-def timed(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure behavioural questions against hand-written SQL and pandas.")
     parser.add_argument("--users", type=int, default=190_000, help="users of the shop; each has about 53 events")
     parser.add_argument("--events", type=int, help="thin the events out to about so many")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "wenshu-benchmarks")
-    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "wenshu-benchmarks", help="where shops are kept"
+    )
+    parser.add_argument("--repeat", type=int, default=9, help="runs of every statement; pandas runs a third of them")
     parser.add_argument("--only-sql", action="store_true", help="leave pandas out, as it may not fit into memory")
     asked = parser.parse_args()
 
     database = prepare(asked.folder, asked.users, asked.events)
     connection = connect(database)
     layer = SemanticLayer(load_model("shop"), DuckDBEngine(database), clock=date.today)
-    counted = connection.execute("SELECT (FROM (SELECT count(*) FROM users)), (FROM (SELECT count(*) FROM events))").fetchall()
+    counted = connection.execute(
+        "SELECT (FROM (SELECT count(*) FROM users)), (FROM (SELECT count(*) FROM events))"
+    ).fetchall()
     print("{:,} users, {:,} events".format(*counted[0]))
     frames = None if asked.only_sql else load_frames(connection)
     order = random.Random(7)
@@ -272,26 +272,30 @@ def main() -> None:
         generated = layer.compile(query_from_json(question)).statement.sql
         written = (SQL / f"{in_pandas.__name__}.sql").read_text(encoding="utf-8")
         ways: dict[str, Callable[[], Rows]] = {
-            "generated": lambda sql=generated: connection.execute(sql).fetchall(),  # type: ignore[misc]
-            "written": lambda sql=written: connection.execute(sql).fetchall(),  # type: ignore[misc]
+            "generated": partial(fetch, connection, generated),
+            "written": partial(fetch, connection, written),
         }
         if frames is not None:
-            ways["pandas"] = lambda answer=in_pandas: answer(frames)  # type: ignore[misc]
+            ways["pandas"] = partial(in_pandas, frames)
         answers = {way: run() for way, run in ways.items()}
         for way, rows in answers.items():
             if not same(answers["generated"], rows):
                 raise SystemExit(f"{in_pandas.__name__}: generated SQL and {way} give different answers")
         times: dict[str, list[float]] = {way: [] for way in ways}
-        for repetition in range(asked.repetitions):
+        for repetition in range(asked.repeat):
             for way in order.sample(list(ways), len(ways)):
                 if way != "pandas" or repetition % 3 == 0:
-                    times[way].append(timed(ways[way]))
+                    times[way].append(milliseconds(ways[way]))
         ratio = median(a / b for a, b in zip(times["generated"], times["written"], strict=True))
-        shown = [f"{1000 * median(times['generated']):.0f} ms", f"{1000 * median(times['written']):.0f} ms", f"{ratio:.2f}"]
+        shown = [
+            f"{median(times['generated']):.0f} ms",
+            f"{median(times['written']):.0f} ms",
+            f"{ratio:.2f}",
+        ]
         faster = 0.0
         if frames is not None:
             faster = median(b / a for a, b in zip(times["generated"][::3], times["pandas"], strict=True))
-            shown += [f"{1000 * median(times['pandas']):.0f} ms", f"{faster:.1f}"]
+            shown += [f"{median(times['pandas']):.0f} ms", f"{faster:.1f}"]
         else:
             shown += ["", ""]
         shown.append(f"{memory(database, generated) / 2**20:.0f} MiB")

@@ -41,7 +41,7 @@ def funnel(asked: Asked, leaf: Leaf, metric: m.Funnel) -> Parts:
     parts = asked.first_kept_rows(leaf, {"step_1": moment_of}, "step_1", "entries")
     lists: dict[int, str] = {}  # of each later step, the number of the first step like it
     for number, step in enumerate(metric.steps[1:], start=2):
-        alike = (n for n, other in enumerate(metric.steps[1:], start=2) if other.rows == step.rows)
+        alike = (n for n, other in enumerate(metric.steps[1:], start=2) if step.repeats(other))
         lists[number] = f"times_{next(alike)}"
     shown = columns(("user_id", *asked.keys, "step_1"), entries)
     tables: list[str] = []
@@ -128,7 +128,7 @@ def _moment_of_step(metric: m.Funnel, number: int, times: str) -> exp.Expr:
     fitting = exp.ArrayFilter(this=col(times), expression=exp.Lambda(this=since, expressions=[moment]))
     place: exp.Expr = whole(1)
     for n in range(1, number):
-        if metric.steps[n - 1].rows == metric.steps[number - 1].rows:
+        if metric.steps[number - 1].repeats(metric.steps[n - 1]):
             taken = exp.cast(exp.EQ(this=col(f"step_{n}"), expression=before.copy()), "INT")
             place = exp.Add(this=place, expression=exp.Coalesce(this=taken, expressions=[whole(0)]))
     return exp.Anonymous(this="LIST_EXTRACT", expressions=[fitting, place])

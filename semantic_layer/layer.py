@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, BehaviourKey, count_columns
+from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER, BehaviourKey, count_columns
 from wenshu.semantic_layer.compiler import OTHERS, compile_query
 from wenshu.semantic_layer.engine import Engine
 from wenshu.semantic_layer.errors import EngineError, GuardError, QueryError
 from wenshu.semantic_layer.guard import GuardedStatement, guard
 from wenshu.semantic_layer.metric_sql import is_rate
-from wenshu.semantic_layer.model import Aggregate, Dimension, Funnel, Metric, Model
+from wenshu.semantic_layer.model import Aggregate, Dimension, Funnel, Metric, Model, Retention
 from wenshu.semantic_layer.periods import DateRange, Grain, buckets
 from wenshu.semantic_layer.profile import (
     MOST_VALUES,
@@ -254,7 +254,10 @@ def _columns(resolved: ResolvedQuery) -> tuple[Column, ...]:
             case BehaviourKey():
                 funnel = next((m for m in resolved.metrics if isinstance(m, Funnel)), None)
                 names = tuple((s.name, s.label) for s in funnel.steps) if funnel and name == FUNNEL_STEP else key.values
-                out.append(Column(name=name, role="dimension", type=key.type, label=key.label, value_labels=names))
+                unit = _period_unit(resolved) if name == PERIOD_NUMBER else None
+                out.append(
+                    Column(name=name, role="dimension", type=key.type, label=key.label, unit=unit, value_labels=names)
+                )
             case TimePart():
                 out.append(Column(name=name, role="dimension", type=key.type, label=key.label, value_labels=key.values))
             case Dimension():
@@ -269,6 +272,12 @@ def _columns(resolved: ResolvedQuery) -> tuple[Column, ...]:
     for metric in resolved.metrics:
         out.extend(_metric_columns(metric, resolved))
     return tuple(out)
+
+
+def _period_unit(resolved: ResolvedQuery) -> str:
+    """Return the length of the periods after entry: the retention's step, days for a lifetime value."""
+    steps = (str(metric.step) for metric in resolved.metrics if isinstance(metric, Retention))
+    return next(steps, "day")
 
 
 def _metric_columns(metric: Metric, resolved: ResolvedQuery) -> list[Column]:

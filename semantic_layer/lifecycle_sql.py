@@ -33,7 +33,8 @@ def lifecycle(asked: Asked, leaf: Leaf, metric: m.Lifecycle) -> Parts:
     if asked.grain is None:
         entered = inside(asked.period, "entered_on")
     else:
-        entered = exp.EQ(this=bucket_expression(col("entered_on"), asked.grain), expression=col(str(asked.grain)))
+        entry = asked.shift(col("entered_on")) if asked.shift else col("entered_on")
+        entered = exp.EQ(this=bucket_expression(entry, asked.grain), expression=col(str(asked.grain)))
     stage = (
         exp.Case()
         .when(exp.and_(col("is_active"), entered), exp.Literal.string("new"))

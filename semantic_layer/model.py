@@ -246,6 +246,10 @@ class FunnelStep:
     label: Text
     rows: Aggregate
 
+    def repeats(self, other: "FunnelStep") -> bool:
+        """Say whether both steps are taken by the same rows, so that each needs one of its own."""
+        return (self.rows.dataset, self.rows.where) == (other.rows.dataset, other.rows.where)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel(MetricCommon):
@@ -481,8 +485,10 @@ def _chosen_steps(funnel: Funnel, names: list[str]) -> tuple[FunnelStep, ...]:
 def named_apart(steps: Iterable[FunnelStep]) -> tuple[FunnelStep, ...]:
     """Return steps with a name of its own for each: a repeated one is numbered."""
     out: list[FunnelStep] = []
+    given: list[FunnelStep] = []
     for step in steps:
-        times = 1 + sum(other.rows == step.rows or other.name == step.name for other in out)
+        times = 1 + sum(other.name == step.name for other in given)
         label = Text(f"{step.label.en} ({times})", f"{step.label.zh}（{times}）")
         out.append(step if times == 1 else replace(step, name=f"{step.name}_{times}", label=label))
+        given.append(step)
     return tuple(out)

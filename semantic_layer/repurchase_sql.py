@@ -125,6 +125,8 @@ def buckets_before(asked: Asked) -> DateRange:
     """Return the dates of the buckets before each of the period's, whole ones."""
     assert asked.grain is not None
     first, last = bucket_start(asked.period.start, asked.grain), bucket_start(asked.period.end, asked.grain)
+    if asked.shift is not None:  # a compared series may be moved by days into longer buckets
+        first, last = date_later(first, -1, asked.grain), date_later(last, 1, asked.grain)
     return DateRange(date_later(first, -1, asked.grain), last - timedelta(days=1))
 
 

@@ -303,7 +303,7 @@ def _variants(
             if own_key is not None:
                 raise no_such_key(leaf.aggregate, own_key)
             doubles = _doubling_key(binder, leaf, dimensions, both(filters, leaf.filters))
-            groups.setdefault((leaf.aggregate.dataset, f"{leaf.aggregate.time}{doubles}"), []).append(leaf)
+            groups.setdefault((leaf.aggregate.dataset, f"{leaf.aggregate.time}{leaf.aggregate.undated}{doubles}"), []).append(leaf)
         sources += [
             binder.source(tuple(group), plain, grain, period, filters, shift if moved else None)
             for group in groups.values()

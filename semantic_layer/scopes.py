@@ -185,7 +185,7 @@ class _NameCheck:
 
     def _join_conditions(self, node: exp.Expr, scope: Scope) -> None:
         for join in node.args.get("joins") or ():
-            self._takes_all(scope.tables if join.method == "NATURAL" else [])
+            self._takes_all(scope.tables if join.method == "NATURAL" or join.args.get("using") else [])
             for name in join.args.get("using") or ():
                 if not scope.knows(fold(name.name)):
                     raise self._unknown_column(name.name, scope)

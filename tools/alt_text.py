@@ -42,7 +42,9 @@ def describe_chart(data: ChartData, *, kind: str, title: str, keys: tuple[str, .
     """Say in one sentence what a chart shows and in one a panel its main numbers: first, last, highest, lowest."""
     first, last, count = data.categories[0], data.categories[-1], len(data.categories)
     across = Text(
-        f"from {first} to {last}" if data.times or data.periods else f"by {' and '.join(keys)} ({count} values of {keys[0]})",
+        f"from {first} to {last}"
+        if data.times or data.periods
+        else f"by {' and '.join(keys)} ({count} values of {keys[0]})",
         f"{first}至{last}" if data.times or data.periods else f"按{'和'.join(keys)}，{keys[0]}共 {count} 项",
     ).in_(language)
     word = KIND_WORDS[kind]
@@ -51,7 +53,10 @@ def describe_chart(data: ChartData, *, kind: str, title: str, keys: tuple[str, .
     if data.incomplete and data.periods:
         partial = min(data.periods[at] for at in data.incomplete)
         said.append(
-            Text(f"From {data.axis} {partial} on, some users are not mature yet.", f"{data.axis} {partial} 起，部分用户尚未到期。").in_(language)
+            Text(
+                f"From {data.axis} {partial} on, some users are not mature yet.",
+                f"{data.axis} {partial} 起，部分用户尚未到期。",
+            ).in_(language)
         )
     elif data.incomplete:
         days = [data.categories[at] for at in sorted(data.incomplete)]
@@ -137,6 +142,6 @@ def describe_triangle(triangle: Triangle, title: str, language: Language) -> str
             f" ({cohort}, {name})" if language == "en" else f"（{cohort}，{name}）"
         )
 
-    high, low = place(max(known)), place(min(known))
+    high, low = (place(end(known, key=lambda one: one[0])) for end in (max, min))
     told = Text(f"The highest is {high}, the lowest {low}.", f"最高 {high}，最低 {low}。").in_(language)
     return f"{said} {told}" if language == "en" else said + told

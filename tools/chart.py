@@ -28,7 +28,9 @@ from wenshu.tools.chart_periods import curve_data, triangle_of
 from wenshu.tools.cohorts import cohorts_of, periods_of
 from wenshu.tools.steps import MOST_GROUPS, funnels_of
 
-ChartKind = Literal["number", "line", "bar", "grouped_bar", "stacked_bar", "heat_map", "table", "funnel", "curve", "triangle"]
+ChartKind = Literal[
+    "number", "line", "bar", "grouped_bar", "stacked_bar", "heat_map", "table", "funnel", "curve", "triangle"
+]
 
 MOST_CARDS = 12
 FEW_BARS = 12  # up to so many, two dimensions stand side by side
@@ -191,7 +193,11 @@ def _behavioural_shape(table: ResultTable, keys: tuple[Column, ...]) -> Shape | 
     names, timed = {column.name for column in keys}, any(column.role == "time" for column in keys)
     metrics = table.with_role("metric")
     if funnels_of(table) and not timed and len(names - {FUNNEL_STEP}) < 2:
-        return "funnel", metrics, Text("Steps in order: a funnel shows who goes on.", "按顺序的步骤，用漏斗图看逐步转化。")
+        return (
+            "funnel",
+            metrics,
+            Text("Steps in order: a funnel shows who goes on.", "按顺序的步骤，用漏斗图看逐步转化。"),
+        )
     if PERIOD_NUMBER in names and len(keys) <= 2 and periods_of(cohorts_of(table, metrics[0])):
         if timed:
             told = Text("Cohorts by time after entry: a triangle.", "各同期群随进入后时间的变化，用同期群三角图。")

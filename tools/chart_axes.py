@@ -43,7 +43,10 @@ def value_ticks(
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     values = [at * step for at in range(first, last + 1)]
     write = short_value
-    if len({short_value(value, panel.unit, language) for value in values}) < len(values) and max(map(abs, values)) < HUGE:
+    if (
+        len({short_value(value, panel.unit, language) for value in values}) < len(values)
+        and max(map(abs, values)) < HUGE
+    ):
         write = format_number
     return values, [write(panel.shown(value), panel.unit, language) for value in values]
 

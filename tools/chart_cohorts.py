@@ -18,7 +18,8 @@ FOOT = 28.0
 WHOLE_FROM = 100  # the largest number from which on decimals say nothing
 USERS = Text("users", "人数")
 PARTIAL = Text(
-    "* Part of a period, or some users not mature yet; only the others count", "* 时段不完整，或部分用户尚未到期，只计已到期的"
+    "* Part of a period, or some users not mature yet; only the others count",
+    "* 时段不完整，或部分用户尚未到期，只计已到期的",
 )
 
 
@@ -92,7 +93,13 @@ def _write_cells(page: "Page", axes: "Axes", triangle: Triangle, colors: list[li
         for place, text in enumerate(row):
             ink = page.theme.muted if place == triangle.trivial else page.theme.ink_on(colors[at][place])
             axes.text(
-                place + 0.5, at + 0.5, text, ha="center", va="center_baseline", fontsize=points(size or SMALL), color=ink
+                place + 0.5,
+                at + 0.5,
+                text,
+                ha="center",
+                va="center_baseline",
+                fontsize=points(size or SMALL),
+                color=ink,
             )
 
 

@@ -37,7 +37,9 @@ FEW_POINTS = 13
 CARDS_ACROSS, CARD_GAP = 4, 12.0
 
 INCOMPLETE_LINE = Text("Dashed: incomplete period", "虚线：该周期数据未完整")
-INCOMPLETE_CURVE = Text("Dashed: some users are not mature yet; only the others count", "虚线：部分用户尚未到期，只计已到期的")
+INCOMPLETE_CURVE = Text(
+    "Dashed: some users are not mature yet; only the others count", "虚线：部分用户尚未到期，只计已到期的"
+)
 INCOMPLETE_BAR = Text("Hatched: incomplete period", "斜纹：该周期数据未完整")
 
 
@@ -102,7 +104,9 @@ def _draw_line_panel(page: "Page", data: ChartData, panel: Panel, edges: Edges, 
     if names:
         _name_line_ends(page, axes, panel, names, ends, bottom - top)
     elif len(panel.series) == 1:
-        _write_line_values(page, axes, panel, ends, few=len(data.categories) <= (FEW_POINTS if alone else FEW_POINTS // 2))
+        _write_line_values(
+            page, axes, panel, ends, few=len(data.categories) <= (FEW_POINTS if alone else FEW_POINTS // 2)
+        )
 
 
 def _draw_line(

@@ -53,7 +53,9 @@ def _draw_one(page: "Page", funnel: Funnel, names: list[str], left: float) -> fl
         page.box(left, y, right - left, BAR, theme.card)
         page.box(left, y, width, BAR, theme.color(0))
         page.text(page.pad, y + BAR / 2, names[at], LABEL, va="center")
-        _write_value(page, y + BAR / 2, users[at], shares[at], max(page.text_width(text, LABEL) for text in shares), LABEL)
+        _write_value(
+            page, y + BAR / 2, users[at], shares[at], max(page.text_width(text, LABEL) for text in shares), LABEL
+        )
         y += BAR
     return y
 
@@ -98,7 +100,9 @@ def _between(page: "Page", funnel: Funnel, at: int) -> list[tuple[str, str]]:
     return parts
 
 
-def _draw_groups(page: "Page", funnels: tuple[Funnel, ...], labels: tuple[str, ...], names: list[str], left: float) -> float:
+def _draw_groups(
+    page: "Page", funnels: tuple[Funnel, ...], labels: tuple[str, ...], names: list[str], left: float
+) -> float:
     theme = page.theme
     page.legend([(label, theme.color(at)) for at, label in enumerate(labels)])
     page.text(left, page.top, FROM_FIRST.in_(page.language), TICK, theme.muted)

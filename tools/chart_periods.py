@@ -54,7 +54,10 @@ class Triangle:
     def numbers(self) -> tuple[float, ...]:
         """Return the numbers that tell something."""
         return tuple(
-            cell.value for row in self.rows for at, cell in enumerate(row.cells) if cell is not None and at != self.trivial
+            cell.value
+            for row in self.rows
+            for at, cell in enumerate(row.cells)
+            if cell is not None and at != self.trivial
         )
 
 
@@ -86,7 +89,8 @@ def triangle_of(table: ResultTable, metric: Column, language: Language) -> Trian
     for day, cohort in found:
         tick, year = time_tick(day, time.grain, language)
         if len(years) > 1 and year:
-            tick = f"{year}{tick}" if language == "zh" else f"{tick}, {year}" if time.grain is not Grain.MONTH else f"{tick} {year}"
+            comma = "," if time.grain is not Grain.MONTH else ""
+            tick = f"{year}{tick}" if language == "zh" else f"{tick}{comma} {year}"
         rows.append(
             TriangleRow(
                 label=tick, full_label=time_label(day, time.grain, language), size=cohort.size,
@@ -127,7 +131,9 @@ def curve_data(table: ResultTable, *, y: tuple[str, ...], series: str | None, la
         data,
         axis=header(table, column, language),
         periods=periods,
-        incomplete=frozenset(at for at, period in enumerate(periods) if any(_is_partial(one, period) for one in cohorts)),
+        incomplete=frozenset(
+            at for at, period in enumerate(periods) if any(_is_partial(one, period) for one in cohorts)
+        ),
         notes=(*data.notes, note) if trivial and 0 in known else data.notes,
     )
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Text
-from wenshu.tools.counts import counts_in, counts_of, label_at, period_unit, unripe_buckets
+from wenshu.tools.counts import counts_in, counts_of, keys_beside, label_at, period_unit, unripe_buckets
 
 MILESTONES = (0, 1, 3, 7, 14, 21, 30, 45, 60, 75, 90, 120, 150, 180, 270, 365, 540, 730, 1000)
 TOLD = (0, 1, 7, 30, 90, 180, 365)  # of which a sentence names a few
@@ -49,15 +49,9 @@ def is_retention(table: ResultTable, metric: Column) -> bool:
     return "retained" in counts_of(table, metric.name)
 
 
-def other_keys(table: ResultTable) -> tuple[Column, ...]:
-    """Return the keys beside the period, time first."""
-    keys = (*table.with_role("time"), *table.with_role("dimension"))
-    return tuple(column for column in keys if column.name != PERIOD_NUMBER)
-
-
 def cohorts_of(table: ResultTable, metric: Column) -> tuple[Cohort, ...]:
     """Return the cohorts of a metric, in order of appearance."""
-    keys = other_keys(table)
+    keys = keys_beside(table, PERIOD_NUMBER)
     found: dict[tuple[Cell, ...], dict[int, Point]] = {}
     for row in table.rows:
         period, value = row[table.index(PERIOD_NUMBER)], row[table.index(metric.name)]

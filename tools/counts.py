@@ -68,6 +68,12 @@ def header(table: ResultTable, column: Column, language: Language) -> str:
     return label.in_(language)
 
 
+def keys_beside(table: ResultTable, own_key: str) -> tuple[Column, ...]:
+    """Return the keys of a result but one that only behavioural metrics have, time first."""
+    keys = (*table.with_role("time"), *table.with_role("dimension"))
+    return tuple(column for column in keys if column.name != own_key)
+
+
 def is_by_step(table: ResultTable) -> bool:
     """Say whether a result has a row a funnel step."""
     return any(column.name == FUNNEL_STEP for column in table.with_role("dimension"))

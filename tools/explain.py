@@ -6,11 +6,11 @@ The shape of the table decides how it is told: numbers, groups, a series, a seri
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from wenshu.semantic_layer.behaviour_keys import LIFECYCLE_STAGE
+from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, LIFECYCLE_STAGE, PERIOD_NUMBER
 from wenshu.semantic_layer.table import Cell, ResultTable
 from wenshu.semantic_layer.text import Language
-from wenshu.tools import cohorts, steps
 from wenshu.tools.cohorts import cohorts_of, common_period, has_periods, is_retention, periods_of, table_at
+from wenshu.tools.counts import keys_beside
 from wenshu.tools.explain_cohorts import explain_curves, explain_triangle
 from wenshu.tools.explain_funnel import explain_funnel, step_findings
 from wenshu.tools.explain_lifecycle import explain_lifecycle
@@ -26,7 +26,7 @@ from wenshu.tools.findings import (
 )
 from wenshu.tools.headlines import ranking_headline
 from wenshu.tools.readings import Measure, Reading, measures_of, number, readings_of
-from wenshu.tools.steps import funnels_of
+from wenshu.tools.steps import funnels_of, overall_table
 from wenshu.tools.wording import Wording, bucket_label, escape_markdown
 
 __all__ = ["Explanation", "bucket_label", "escape_markdown", "explain"]
@@ -105,12 +105,12 @@ def _tell(table: ResultTable, measures: tuple[Measure, ...], asked: Asked, *, co
 
 def _by_step(table: ResultTable, asked: Asked, *, complete: bool, others: Cell) -> Told | None:
     """Explain a funnel; of several groups or buckets their overall conversion, like any other rate."""
-    funnels, keys = funnels_of(table), steps.other_keys(table)
+    funnels, keys = funnels_of(table), keys_beside(table, FUNNEL_STEP)
     if not funnels:
         return None
     if not keys:
         return explain_funnel(funnels[0], table, asked)
-    overall = steps.overall_table(table)
+    overall = overall_table(table)
     told = _tell_any(overall, measures_of(overall), asked, complete=complete, others=others)
     if keys[0].role == "time" or len(funnels) < 2:
         return told
@@ -124,14 +124,17 @@ def _by_period(
     """Explain numbers by period after entry; of several groups or cohorts those at a period they have in common."""
     if not has_periods(table) or not measures:
         return None
-    keys = cohorts.other_keys(table)
+    keys = keys_beside(table, PERIOD_NUMBER)
     found = tuple((measure, cohorts_of(table, measure.column)) for measure in measures[:MOST_METRICS])
     if not keys:
         return explain_curves(tuple((measure, one[0]) for measure, one in found if one), table, asked)
     common = common_period(found[0][1])
     known = periods_of(found[0][1])
     if not known:
-        return None
+        words, label = asked.words, asked.words.label(measures[0].column) + asked.filters
+        return Told(
+            headline=words.say(f"There is no data on {label} for {asked.period}.", f"{asked.period}的{label}没有数据。")
+        )
     narrowed = table_at(table, known[-1] if common is None else common)
     at_period = measures_of(narrowed)
     if common is None or len(keys) > 1 or keys[0].role != "time":
@@ -142,7 +145,11 @@ def _by_period(
 
 
 def _by_stage(table: ResultTable, measures: tuple[Measure, ...], asked: Asked) -> Told | None:
-    if LIFECYCLE_STAGE not in {column.name for column in table.columns} or len(measures) != 1 or asked.least is not None:
+    if (
+        LIFECYCLE_STAGE not in {column.name for column in table.columns}
+        or len(measures) != 1
+        or asked.least is not None
+    ):
         return None
     return explain_lifecycle(table, measures[0], asked)
 

@@ -66,7 +66,9 @@ def explain_triangle(series: Series, retention: bool, asked: Asked) -> Told:
             f"The {count} cohorts together: {rate} ({part:,} of {words.people(whole)}).",
             f"{count} 个同期群合计 {rate}（{words.people(whole)}中有 {part:,} 人）。",
         )
-    return Told(headline=headline, findings=(found[0], latest_of(series, asked), pooled), notices=notices_of(names, asked))
+    return Told(
+        headline=headline, findings=(found[0], latest_of(series, asked), pooled), notices=notices_of(names, asked)
+    )
 
 
 def _known(cohort: Cohort) -> dict[int, Point]:
@@ -82,7 +84,8 @@ def _milestones(known: dict[int, Point], table: ResultTable, metric: Column) -> 
 
 def _listed(known: dict[int, Point], shown: tuple[int, ...], measure: Measure, unit: Text, words: Wording) -> str:
     return words.say(", ", "，").join(
-        f"{period_name(at, unit).in_(words.language)} {words.value(known[at].value, measure.column.unit)}" for at in shown
+        f"{period_name(at, unit).in_(words.language)} {words.value(known[at].value, measure.column.unit)}"
+        for at in shown
     )
 
 
@@ -97,7 +100,11 @@ def _course(known: dict[int, Point], shown: tuple[int, ...], measure: Measure, u
             size = words.value(abs(reading.change), "pp")
             a, b = (period_name(at, unit).in_(words.language) for at in (before, after))
             up = reading.change > 0
-            parts.append(words.say(f"{'up' if up else 'down'} {size} from {a} to {b}", f"{a}到{b}{'上升' if up else '下降'} {size}"))
+            parts.append(
+                words.say(
+                    f"{'up' if up else 'down'} {size} from {a} to {b}", f"{a}到{b}{'上升' if up else '下降'} {size}"
+                )
+            )
     told = words.say(", ", "，").join(parts)
     return told and words.say(f"{words.opening(told)}.", f"{told}。")
 
@@ -116,7 +123,9 @@ def _level(known: dict[int, Point], unit: Text, words: Wording) -> str:
     values = [known[at].value or 0.0 for at in periods[start:]]
     low, high = words.value(min(values), "%"), words.value(max(values), "%")
     since = period_name(periods[start], unit).in_(words.language)
-    return words.say(f"Level from {since} on: between {low} and {high}.", f"{since}起趋于平稳，在 {low} 到 {high} 之间。")
+    return words.say(
+        f"Level from {since} on: between {low} and {high}.", f"{since}起趋于平稳，在 {low} 到 {high} 之间。"
+    )
 
 
 def _times_as_much(known: dict[int, Point], shown: tuple[int, ...], unit: Text, words: Wording) -> str:

@@ -47,11 +47,11 @@ def step_findings(funnels: tuple[Funnel, ...], keys: tuple[Column, ...], asked: 
             gaps.append((high[0] - low[0], at, high, low))
     if gaps and max(gaps, key=lambda one: one[0])[0] > 0:
         _, at, *ends = max(gaps, key=lambda one: one[0])
-        high, low = (words.noted(words.name(keys, funnel.keys), words.value(rate, "%")) for rate, funnel in ends)
+        best, worst = (words.noted(words.name(keys, funnel.keys), words.value(rate, "%")) for rate, funnel in ends)
         way = _way(funnels[0], at, words)
         widest = words.say(
-            f"The groups differ most from {way}: highest {high}, lowest {low}.",
-            f"差距最大的一步是{way}：最高的是{high}，最低的是{low}。",
+            f"The groups differ most from {way}: highest {best}, lowest {worst}.",
+            f"差距最大的一步是{way}：最高的是{best}，最低的是{worst}。",
         )
     drops = {funnel.largest_drop for funnel in funnels}
     if len(drops) > 1 or drops == {None}:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from wenshu.semantic_layer.behaviour_keys import LIFECYCLE_STAGE
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Text
+from wenshu.tools.counts import keys_beside
 from wenshu.tools.explain_series import explain_series_by_group, latest_of, notices_of, series_of
 from wenshu.tools.findings import Asked, Groups, Told, other_metric_finding, ranking_findings
 from wenshu.tools.headlines import ranking_headline
@@ -19,15 +20,9 @@ ACTIVE = (NEW, RETURNING, RESURRECTING)
 Stages = dict[str, int]
 
 
-def other_keys(table: ResultTable) -> tuple[Column, ...]:
-    """Return the keys beside the stage, time first."""
-    keys = (*table.with_role("time"), *table.with_role("dimension"))
-    return tuple(column for column in keys if column.name != LIFECYCLE_STAGE)
-
-
 def stages_of(table: ResultTable, column: Column) -> dict[tuple[Cell, ...], Stages]:
     """Return the users of each stage by the other keys; nothing where a stage is missing everywhere or a cell is no count."""
-    keys = other_keys(table)
+    keys = keys_beside(table, LIFECYCLE_STAGE)
     found: dict[tuple[Cell, ...], Stages] = {}
     for row in table.rows:
         stage, users = row[table.index(LIFECYCLE_STAGE)], row[table.index(column.name)]
@@ -41,12 +36,14 @@ def stages_of(table: ResultTable, column: Column) -> dict[tuple[Cell, ...], Stag
 def explain_lifecycle(table: ResultTable, measure: Measure, asked: Asked) -> Told | None:
     """Explain users by stage, alone, by time or by group; None where the rows are not all the stages of one metric."""
     stages = stages_of(table, measure.column)
-    keys = other_keys(table)
+    keys = keys_beside(table, LIFECYCLE_STAGE)
     if not stages:
         return None
     if not keys:
         return _alone(stages[()], table, measure, asked)
-    active = _groups("active_users", Text("active users", "活跃用户数"), keys, {key: _active(of) for key, of in stages.items()})
+    active = _groups(
+        "active_users", Text("active users", "活跃用户数"), keys, {key: _active(of) for key, of in stages.items()}
+    )
     quick = _groups(
         "quick_ratio", Text("quick ratio", "快速比率"), keys, {key: _quick_ratio(of) for key, of in stages.items()}
     )

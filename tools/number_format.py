@@ -15,6 +15,7 @@ UNIT_WORDS = {
 }
 DURATIONS = ("day", "hour", "minute", "second")
 FINER = {"hour": ("minute", 60), "minute": ("second", 60)}  # in which less than one is written
+LARGE_PERCENT = 1e6  # from which on a percentage is cut short as well
 SMALLEST_PLAIN = 1e-4  # below, a short number has an exponent
 
 
@@ -71,14 +72,20 @@ def format_short(value: float | None, unit: str | None, language: Language) -> s
         return NO_DATA[language]
     sign, size = "-" if value < 0 else "", abs(value)
     if unit in ("%", "pp"):
-        plus = "+" if unit == "pp" and value > 0 else ""
-        return f"{sign}{plus}{_significant(size * 100, 3)}{unit if unit == '%' else ''}"
-    currency = CURRENCY_SIGNS.get(unit or "", "")
+        sign = sign or ("+" if unit == "pp" and value > 0 else "")
+        percent = size * 100
+        shown = _significant(percent, 3) if percent < LARGE_PERCENT else _in_steps(percent, language)
+        return f"{sign}{shown}{unit if unit == '%' else ''}"
+    return f"{sign}{CURRENCY_SIGNS.get(unit or '', '')}{_in_steps(size, language)}"
+
+
+def _in_steps(size: float, language: Language) -> str:
+    """Write a number from zero up in thousands or ten thousands where it has so many."""
     steps = ((1e8, "亿"), (1e4, "万")) if language == "zh" else ((1e9, "B"), (1e6, "M"), (1e3, "K"))
     for step, suffix in steps:
         if size >= step:
-            return f"{sign}{currency}{_significant(size / step, 3)}{suffix}"
-    return f"{sign}{currency}{_significant(size, 4)}"
+            return f"{_significant(size / step, 3)}{suffix}"
+    return _significant(size, 4)
 
 
 def _significant(size: float, digits: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text
-from wenshu.tools.counts import CONVERTED, LEFT_OUT, PLACE, counts_of
+from wenshu.tools.counts import CONVERTED, LEFT_OUT, PLACE, counts_of, keys_beside
 
 MOST_GROUPS = 6  # funnels side by side
 
@@ -39,12 +39,6 @@ class Funnel:
         return min(rates)[1] if rates else None
 
 
-def other_keys(table: ResultTable) -> tuple[Column, ...]:
-    """Return the keys beside the step, time first."""
-    keys = (*table.with_role("time"), *table.with_role("dimension"))
-    return tuple(column for column in keys if column.name != FUNNEL_STEP)
-
-
 def funnels_of(table: ResultTable) -> tuple[Funnel, ...]:
     """Return the funnel of each group, in order of appearance; none where the rows are not whole funnels of one metric."""
     metrics = table.with_role("metric")
@@ -54,7 +48,7 @@ def funnels_of(table: ResultTable) -> tuple[Funnel, ...]:
     if not {CONVERTED, PLACE} <= set(counts):
         return ()
     groups: dict[tuple[Cell, ...], dict[int, tuple[Cell, ...]]] = {}
-    places = [table.index(column.name) for column in other_keys(table)]
+    places = [table.index(column.name) for column in keys_beside(table, FUNNEL_STEP)]
     for row in table.rows:
         at = row[table.index(counts[PLACE].name)]
         if not isinstance(at, int) or not isinstance(row[table.index(counts[CONVERTED].name)], int):
@@ -106,13 +100,15 @@ def overall_table(table: ResultTable) -> ResultTable:
     funnels = {funnel.keys: funnel for funnel in funnels_of(table)}
     metric = table.with_role("metric")[0]
     first, *_, last = next(iter(funnels.values())).steps
-    label = Text(
-        f"conversion from {first.label.en} to {last.label.en}", f"{first.label.zh}到{last.label.zh}的转化率"
-    )
-    keys, counts = other_keys(table), counts_of(table, metric.name)
+    label = Text(f"conversion from {first.label.en} to {last.label.en}", f"{first.label.zh}到{last.label.zh}的转化率")
+    keys, counts = keys_beside(table, FUNNEL_STEP), counts_of(table, metric.name)
     beside = tuple(column for column in table.columns if column.role in ("comparison", "change", "share"))
     entered = Column(
-        name=f"{metric.name}_entered", role="count", type="number", label=Text("entered", "进入人数"), metric=metric.name
+        name=f"{metric.name}_entered",
+        role="count",
+        type="number",
+        label=Text("entered", "进入人数"),
+        metric=metric.name,
     )
     kept = (*keys, replace(metric, label=label), *beside, counts[CONVERTED])
     left = (counts[LEFT_OUT],) if LEFT_OUT in counts else ()
@@ -132,8 +128,9 @@ def shown_funnels(table: ResultTable, language: Language) -> tuple[tuple[Funnel,
     funnels = funnels_of(table)
     largest = set(sorted(range(len(funnels)), key=lambda at: -funnels[at].steps[0].users)[:MOST_GROUPS])
     kept = tuple(funnel for at, funnel in enumerate(funnels) if at in largest)
-    columns = other_keys(table)
+    columns = keys_beside(table, FUNNEL_STEP)
     names = tuple(
-        " · ".join(column.shown(key, language) for column, key in zip(columns, funnel.keys, strict=True)) for funnel in kept
+        " · ".join(column.shown(key, language) for column, key in zip(columns, funnel.keys, strict=True))
+        for funnel in kept
     )
     return kept, names

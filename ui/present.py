@@ -199,7 +199,8 @@ def shown_table(table: ResultTable, language: Language) -> Grid:
         rows=tuple(
             tuple(
                 ShownCell(
-                    _shown_cell(table, column, row, language), _sort_key(column, row[table.index(column.name)], language)
+                    _shown_cell(table, column, row, language),
+                    _sort_key(column, row[table.index(column.name)], language),
                 )
                 for column in columns
             )
@@ -309,7 +310,9 @@ def _key_figures(table: ResultTable, language: Language) -> KeyFigures | None:
 def _counts(table: ResultTable, metric: Column, row: tuple[Cell, ...], language: Language) -> str:
     """Return the counts beside a metric, each under its short name."""
     beside = [column for column in shown_columns(table) if column.role == "count" and column.metric == metric.name]
-    return " · ".join(f"{header(table, column, language)} {_shown_cell(table, column, row, language)}" for column in beside)
+    return " · ".join(
+        f"{header(table, column, language)} {_shown_cell(table, column, row, language)}" for column in beside
+    )
 
 
 def _direction(change: Cell) -> Literal["up", "down", "flat"] | None:

@@ -1,6 +1,5 @@
 """The published data: every published figure can be recomputed from the databases built of it."""
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from importlib import metadata
@@ -10,22 +9,6 @@ import pytest
 
 from wenshu.semantic_layer.errors import EngineError
 from wenshu.semantic_layer.published import build_cdnow, build_journey
-
-
-@pytest.fixture(scope="session")
-def cdnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    path = tmp_path_factory.mktemp("cdnow") / "cdnow.duckdb"
-    build_cdnow(path)
-    with duckdb.connect(str(path), read_only=True) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="session")
-def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    path = tmp_path_factory.mktemp("journey") / "journey.duckdb"
-    build_journey(path)
-    with duckdb.connect(str(path), read_only=True) as connection:
-        yield connection
 
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple]:

@@ -16,7 +16,7 @@ from wenshu.semantic_layer.shop_effects import PLANTED
 from wenshu.semantic_layer.shop_people import Draws, assignments, people, touches
 from wenshu.semantic_layer.shop_visits import Visitors
 
-USERS = 20_000
+USERS = 20_000  # as many as the shared shop has, too
 # One number for the rows of 1,000 users of seed 7. It changes when the data is changed on purpose, and never otherwise.
 FINGERPRINT = 32_033_685_249_714
 
@@ -69,14 +69,6 @@ DOMAINS = {
     "reviews.rating": {1, 2, 3, 4, 5},
 }  # fmt: skip
 BROKEN_ROWS = yaml.safe_load((Path(__file__).parent / "shop_rules.yml").read_text())
-
-
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    path = tmp_path_factory.mktemp("shop") / "shop.duckdb"
-    build_shop(path, users=USERS)
-    with duckdb.connect(str(path), read_only=True) as connection:
-        yield connection
 
 
 @pytest.fixture(scope="session")

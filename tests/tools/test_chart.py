@@ -1,16 +1,21 @@
 """Which chart a result's shape gets, and what is said about it."""
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.periods import Grain, add_months
+from wenshu.semantic_layer.segments import TIERS
 from wenshu.semantic_layer.table import Cell, Column, ResultTable, Role
 from wenshu.semantic_layer.text import Text
 from wenshu.tools.chart import Chart, choose_chart, data_of
 from wenshu.tools.chart_axes import value_range, value_ticks
 from wenshu.tools.chart_data import LONGEST_LABEL, MOST_CATEGORIES, MOST_POINTS, MOST_SERIES, Panel, Series, chart_data
+from wenshu.tools.chart_periods import MOST_COHORTS, MOST_PERIODS, triangle_of
+from wenshu.tools.chart_title import chart_title
 
 MONTHS = [add_months(date(2025, 11, 1), month) for month in range(12)]
 DAYS = [date(2026, 9, 1) + timedelta(days=day) for day in range(61)]
@@ -74,6 +79,54 @@ def choose(result: ResultTable, language: str = "zh", subtitle: str = "") -> Cha
     return choose_chart(result, title="标题", subtitle=subtitle, language=language)  # type: ignore[arg-type]
 
 
+STAGE_NAMES = ("new", "returning", "resurrecting", "dormant")
+STAGE = Column(
+    name="lifecycle_stage", role="dimension", type="string", label=Text("lifecycle stage", "生命周期阶段"),
+    value_labels=BEHAVIOUR_KEYS["lifecycle_stage"].values,
+)  # fmt: skip
+PERIOD = Column(
+    name="period_number", role="dimension", type="number", label=Text("periods after entry", "进入后第几期")
+)
+STEP = dimension("funnel_step", "步骤", visit=("visit", "访问"), cart=("add to cart", "加购"), pay=("pay", "支付"))
+KEPT = value("kept", "7日留存率", "%")
+KEPT_COHORT = value("kept_cohort", "7日留存率：同期群人数", role="count", of="kept")
+KEPT_RETAINED = value("kept_retained", "7日留存率：留存人数", role="count", of="kept")
+KEPT_LEFT_OUT = value("kept_left_out", "7日留存率：未成熟", role="count", of="kept")
+CONVERSION = value("conversion", "转化率", "%")
+STEP_COUNTS = tuple(
+    value(f"conversion_{name}", name, role="count", of="conversion")
+    for name in ("converted", "step_rate", "median_hours", "place", "left_out")
+)
+
+
+def funnel(groups: list[Cell]) -> ResultTable:
+    """Return a funnel of 1,000 users, or one a group, of which half, then a tenth go on."""
+    steps = [
+        ("visit", 1.0, 1000, 1.0, None, 1, 7),
+        ("cart", 0.5, 500, 0.5, 2.0, 2, 7),
+        ("pay", 0.05, 50, 0.1, 0.5, 3, 7),
+    ]
+    if not groups:
+        return table((STEP, CONVERSION, *STEP_COUNTS), [*steps])
+    return table(
+        (STEP, CHANNEL, CONVERSION, *STEP_COUNTS), [(step[0], key, *step[1:]) for key in groups for step in steps]
+    )
+
+
+def periods(keys: list[Cell], column: Column | None = None) -> ResultTable:
+    """Return retention over periods 0 to 5, of cohorts of 100 or of all; the last cohort is there up to period 1 only."""
+    rows: list[tuple[Cell, ...]] = []
+    for key in keys or [None]:
+        for period in range(6):
+            late = column is not None and column.role == "time" and key == keys[-1]
+            size = 100 if period == 0 or not late else 60 if period == 1 else 0
+            kept = size // (period + 1)
+            rows.append((key, period, kept / size if size else None, size, kept, 100 - size))
+    columns = (PERIOD, KEPT, KEPT_COHORT, KEPT_RETAINED, KEPT_LEFT_OUT)
+    return table((column, *columns), rows) if column else table(columns, [row[1:] for row in rows])
+
+
+FUNNEL = funnel([])
 MANY = [f"p{number:02d}" for number in range(60)]
 SHAPES: list[tuple[str, ResultTable, str, str | None, tuple[str, ...], str | None]] = [
     ("one number", table((GMV,), [(5.0,)]), "number", None, ("gmv",), None),
@@ -182,6 +235,31 @@ SHAPES: list[tuple[str, ResultTable, str, str | None, tuple[str, ...], str | Non
         "three dimensions",
         table((CITY, CHANNEL, DEVICE, GMV), [(a, b, c, 1.0) for a in "ab" for b in "cd" for c in "ef"]),
         "table", None, (), None,
+    ),
+    ("a funnel", FUNNEL, "funnel", "funnel_step", ("conversion",), None),
+    ("a funnel by group", funnel([*CHANNELS[:2]]), "funnel", "funnel_step", ("conversion",), "channel"),
+    ("a retention curve", periods([]), "curve", "period_number", ("kept",), None),
+    ("curves by group", periods([*CHANNELS[:2]], CHANNEL), "curve", "period_number", ("kept",), "channel"),
+    ("a cohort triangle", periods([*MONTHS], time()), "triangle", "period_number", ("kept",), "time"),
+    (
+        "lifecycle stages",
+        table((STAGE, BUYERS), [("dormant", 5), ("new", 3), ("returning", 4), ("resurrecting", 1)]),
+        "bar", "lifecycle_stage", ("buyers",), None,
+    ),
+    (
+        "lifecycle stages over time",
+        crossed((time(), STAGE, BUYERS), [*MONTHS], [*STAGE_NAMES]),
+        "stacked_bar", "time", ("buyers",), "lifecycle_stage",
+    ),
+    (
+        "lifecycle stages by group",
+        crossed((STAGE, CHANNEL, BUYERS), [*STAGE_NAMES], [*CHANNELS]),
+        "stacked_bar", "channel", ("buyers",), "lifecycle_stage",
+    ),
+    (
+        "counts are no metrics",
+        table((CITY, KEPT, KEPT_COHORT, KEPT_RETAINED), [(city, 0.2, 10, 2) for city in CITIES]),
+        "bar", "city", ("kept",), None,
     ),
     ("no rows", table((CITY, GMV), []), "table", None, (), None),
     ("a list of records", table((CITY, CHANNEL), [("北京", "douyin"), ("上海", "baidu")]), "table", None, (), None),
@@ -337,3 +415,99 @@ def test_ticks_are_round_and_differ(numbers: tuple[float, float], unit: str | No
     assert 2 <= len(values) <= 7 and len(set(labels)) == len(labels) and max(map(len, labels)) < 20
     assert ends[0] <= min(0, *numbers) and max(0, *numbers) <= ends[1] and 0.0 in values
     assert written is None or labels == written
+
+
+def test_a_curve_leaves_out_period_zero_and_what_nobody_has_come_to() -> None:
+    result = periods([*MONTHS[:1]], time())
+    result = replace(result, columns=result.columns[1:], rows=tuple(row[1:] for row in result.rows))
+    chart = choose(result, subtitle="9月")
+    data = data_of(chart.kind, result, x="period_number", y=chart.y, series=None, language="zh")
+    assert (chart.subtitle, data.periods, data.incomplete) == ("9月 · 未画出第 0 天（100%）", (1,), {0})
+    assert data.categories == ("第 1 天",) and data.panels[0].series[0].values == (0.5,)
+
+
+def test_a_curve_is_in_order_whatever_the_rows() -> None:
+    result = periods([*CHANNELS[:2]], CHANNEL)
+    data = data_of(
+        "curve",
+        replace(result, rows=result.rows[::-1]),
+        x="period_number",
+        y=("kept",),
+        series="channel",
+        language="en",
+    )
+    assert data.periods == (1, 2, 3, 4, 5) and data.panels[0].series[0].values == (0.5, 0.33, 0.25, 0.2, 0.16)
+    assert data.axis == "days after entry"
+
+
+def test_a_triangle_keeps_what_is_still_to_come_blank() -> None:
+    triangle = triangle_of(periods([*MONTHS[:3]], time()), KEPT, "zh")
+    assert [row.size for row in triangle.rows] == [100, 100, 100] and triangle.periods == (0, 1, 2, 3, 4, 5)
+    first, last = triangle.rows[0].cells, triangle.rows[-1].cells
+    assert all(cell and not cell.partial for cell in first)
+    assert last[1] is not None and last[1].partial and last[2:] == (None,) * 4
+    assert triangle.trivial == 0 and max(triangle.numbers) == 0.5  # everybody is there at entry
+
+
+def test_a_large_triangle_shows_the_latest_cohorts_at_round_periods() -> None:
+    days = [date(2026, 1, 1) + timedelta(days=day) for day in range(60)]
+    rows: list[tuple[Cell, ...]] = [(day, period, 0.5, 100, 50, 0) for day in days for period in range(91)]
+    columns = (time(Grain.DAY), PERIOD, KEPT, KEPT_COHORT, KEPT_RETAINED, KEPT_LEFT_OUT)
+    triangle = triangle_of(table(columns, rows), KEPT, "en")
+    assert len(triangle.rows) == MOST_COHORTS and triangle.rows[-1].full_label == "2026-03-01"
+    assert len(triangle.periods) <= MOST_PERIODS and {0, 1, 7, 30, 90} <= set(triangle.periods)
+    assert triangle.notes == ("latest 30 of 60 cohorts", "selected days only")
+
+
+def test_users_lost_hang_below_and_are_written_without_a_sign() -> None:
+    result = crossed((time(), STAGE, BUYERS), [*MONTHS[:2]], ["dormant", "resurrecting", "new", "returning"], 10.0)
+    chart = choose(result)
+    data = data_of(chart.kind, result, x="time", y=chart.y, series=chart.series, language="zh")
+    (panel,) = data.panels
+    assert [series.label for series in panel.series] == ["新用户", "留存用户", "回流用户", "流失用户"]
+    assert [series.kind for series in panel.series] == ["current"] * 3 + ["lost"]
+    low, high = value_range(panel, from_zero=True, stacked=True)
+    assert low < -11 and high > 11 + 12 + 13
+    assert "-" not in "".join(value_ticks(low, high, panel, "zh")[1]) and "-" not in chart.alt_text
+
+
+def test_tiers_are_in_their_own_order() -> None:
+    names = [*TIERS][::-1]
+    tier = dimension("rfm_tier", "层级", **{name: (name, zh) for name, (zh, _) in TIERS.items()})
+    data = chart_data(
+        table((tier, GMV), [(name, 1.0) for name in names]), x="rfm_tier", y=("gmv",), series=None, language="zh"
+    )
+    assert data.categories == tuple(zh for zh, _ in TIERS.values())
+
+
+def test_text_of_funnels_curves_and_triangles() -> None:
+    assert choose(FUNNEL).alt_text == "漏斗图：标题。访问 1,000（100.0%），加购 500（50.0%），支付 50（5.0%）。"
+    assert choose(funnel(["douyin", "baidu"]), "en").alt_text == (
+        "Funnel: 标题. Douyin: visit 1,000 (100.0%), add to cart 500 (50.0%), pay 50 (5.0%); "
+        "Baidu: visit 1,000 (100.0%), add to cart 500 (50.0%), pay 50 (5.0%)."
+    )
+    assert choose(periods([])).alt_text == (
+        "曲线图：标题，第 1 天至第 5 天。从 50.0% 到 16.0%；最高 50.0%（第 1 天），最低 16.0%（第 5 天）。"
+    )
+    assert choose(periods([*MONTHS[:3]], time()), "en").alt_text == (
+        "Cohort triangle: 标题, 3 cohorts from Nov 2025 to Jan 2026, days after entry 0 to 5. "
+        "The highest is 50.0% (Nov 2025, day 1), the lowest 16.0% (Nov 2025, day 5)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "zh", "en"),
+    [
+        (table((GMV,), [(5.0,)]), "成交额", "Gmv"),
+        (table((time(Grain.WEEK), CHANNEL, GMV), []), "各渠道每周成交额", "Gmv by week and channel"),
+        (table((CITY, CHANNEL, GMV, ORDERS), []), "各城市、渠道成交额、订单数", "Gmv and orders by city and channel"),
+        (table((CHANNEL, GMV, GMV_SHARE), []), "各渠道成交额占比", "Share of gmv by channel"),
+        (table((CITY, CHANNEL), []), "城市、渠道", "city, channel"),
+        (FUNNEL, "访问到支付漏斗", "Funnel from visit to pay"),
+        (funnel(["douyin", "baidu"]), "各渠道访问到支付漏斗", "Funnel from visit to pay by channel"),
+        (periods([*MONTHS], time()), "每月同期群的7日留存率（第 N 天）", "Kept (day N) by monthly cohort"),
+        (periods([]), "7日留存率（第 N 天）曲线", "Kept (day N) curve"),
+    ],
+)
+def test_title(result: ResultTable, zh: str, en: str) -> None:
+    assert (chart_title(result, "zh"), chart_title(result, "en")) == (zh, en)

@@ -13,7 +13,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.periods import Grain, add_months
+from wenshu.semantic_layer.segments import TIERS
 from wenshu.semantic_layer.table import Column, ResultTable
 from wenshu.semantic_layer.text import Text
 from wenshu.tools.explain import bucket_label, escape_markdown, explain
@@ -30,21 +32,60 @@ METRICS = {  # name: label, unit, additive
     "buyers": (Text("buyers", "购买用户数"), None, False),
     "retention": (Text("day-7 retention", "7日留存率"), "%", False),
     "cycle": (Text("repurchase cycle", "复购周期"), "day", False),
+    "churn": (Text("churn rate", "流失率"), "%", False),
+    "ltv": (Text("LTV-30", "LTV-30"), "CNY", False),
+    "conversion": (Text("conversion from sign-up to payment", "注册到支付转化率"), "%", False),
+    "people": (Text("users by lifecycle stage", "各生命周期阶段用户数"), None, False),
 }
-KEYS = {
-    "channel": Column(
-        name="channel",
-        role="dimension",
-        type="string",
-        label=Text("acquisition channel", "渠道"),
-        value_labels=CHANNELS,
-    ),
-    "city": Column(name="city", role="dimension", type="string", label=Text("city", "城市")),
-    "rating": Column(name="rating", role="dimension", type="number", label=Text("rating", "评分")),
-} | {
-    grain.value: Column(name=grain.value, role="time", type="date", label=Text(grain.value, grain.value), grain=grain)
-    for grain in Grain
+BESIDE = {  # counts beside a behavioural metric: label, unit
+    "cohort": (Text("cohort", "同期群人数"), None),
+    "retained": (Text("retained", "留存人数"), None),
+    "users_before": (Text("users of the period before", "上期用户数"), None),
+    "users_back": (Text("of them back", "其中本期仍在"), None),
+    "converted": (Text("users", "人数"), None),
+    "step_rate": (Text("from the step before", "较上一步转化率"), "%"),
+    "median_hours": (Text("median hours from the step before", "距上一步中位时长"), "hour"),
+    "place": (Text("step number", "步骤序号"), None),
+    "left_out": (Text("left out, not mature yet", "未成熟（未计入）"), None),
 }
+STEPS = (
+    ("sign_up", Text("sign-up", "注册")), ("view", Text("product view", "浏览商品")), ("cart", Text("add to cart", "加购")),
+    ("checkout", Text("checkout", "结算")), ("pay", Text("pay", "支付")),
+)  # fmt: skip
+KEYS = (
+    {
+        "channel": Column(
+            name="channel",
+            role="dimension",
+            type="string",
+            label=Text("acquisition channel", "渠道"),
+            value_labels=CHANNELS,
+        ),
+        "city": Column(name="city", role="dimension", type="string", label=Text("city", "城市")),
+        "rating": Column(name="rating", role="dimension", type="number", label=Text("rating", "评分")),
+        "rfm_tier": Column(
+            name="rfm_tier",
+            role="dimension",
+            type="string",
+            label=Text("RFM tier", "RFM层级"),
+            value_labels=tuple((name, Text(name, zh)) for name, (zh, _) in TIERS.items()),
+        ),
+        "funnel_step": Column(
+            name="funnel_step", role="dimension", type="string", label=Text("step", "步骤"), value_labels=STEPS
+        ),
+    }
+    | {
+        key.name: Column(name=key.name, role="dimension", type=key.type, label=key.label, value_labels=key.values)
+        for key in BEHAVIOUR_KEYS.values()
+        if key.name != "funnel_step"
+    }
+    | {
+        grain.value: Column(
+            name=grain.value, role="time", type="date", label=Text(grain.value, grain.value), grain=grain
+        )
+        for grain in Grain
+    }
+)
 
 
 def column(name: str) -> Column:
@@ -53,6 +94,10 @@ def column(name: str) -> Column:
         return KEYS[name]
     metric, _, role = name.partition("_")
     label, unit, additive = METRICS[metric]
+    if role in BESIDE:
+        beside, counted = BESIDE[role]
+        both = Text(f"{label.en}: {beside.en}", f"{label.zh}：{beside.zh}")
+        return Column(name=name, role="count", type="number", label=both, unit=counted, metric=metric)
     if not role:
         return Column(name=name, role="metric", type="number", label=label, unit=unit, additive=additive)
     if role == "previous":
@@ -154,7 +199,7 @@ def tables(draw) -> ResultTable:
     """Draw a table as the compiler may return it, with a metric, or two, in any of the shapes."""
     months = draw(st.booleans())
     dimensions = draw(st.sampled_from([(), ("channel",), ("channel", "city")]))
-    metrics = draw(st.lists(st.sampled_from(sorted(METRICS)), min_size=1, max_size=2, unique=True))
+    metrics = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=2, unique=True))
     compared = draw(st.booleans())
     keys = draw(st.lists(st.tuples(*(NAMES for _ in dimensions)), min_size=1, max_size=6, unique=True))
     starts = [add_months(date(2026, 1, 1), month) for month in range(draw(st.integers(1, 8)))]
@@ -179,15 +224,20 @@ OPTIONS = st.fixed_dictionaries({"superlative": st.sampled_from([None, "most", "
 
 @given(tables(), OPTIONS, LANGUAGES)
 def test_every_number_is_in_the_table_or_derives_from_it(table, options, language):
-    text = explained(table, language, **options).markdown()
+    derived = derivable(table)
+    text, numbers = numbers_told(table, language, options)
+    for shown in numbers:
+        assert any(shown in forms for forms in derived), f"{shown} in {text!r}"
+
+
+def numbers_told(table, language, options) -> tuple[str, list[str]]:
+    """Return an explanation, and the numbers in it that are not of names, labels or dates."""
+    text = told = explained(table, language, **options).markdown()
     for label in PERIODS[language]:
         text = text.replace(label, "").replace(re.split(r" ?[（(]", label)[0], "")
     text = re.sub(r"\d{4}年\d+月|(January|February|March|April|May|June|July|August) \d{4}", "", text)
-    text = re.sub(r"day-7|7日|top 3|前 3 名", "", text, flags=re.IGNORECASE)
-    derived = derivable(table)
-    for match in NUMBER.finditer(text):
-        shown = match.group()
-        assert any(shown in forms for forms in derived), f"{shown} in {text!r}"
+    text = re.sub(r"day-7|7日|LTV-30|top 3|前 3 名|低于 1 表示|below 1, fewer", "", text, flags=re.IGNORECASE)
+    return told, NUMBER.findall(text)
 
 
 def derivable(table: ResultTable) -> list[set[str]]:
@@ -225,6 +275,120 @@ def derivable(table: ResultTable) -> list[set[str]]:
                     sums |= {a / b for a, b in ((one, other), (other, one)) if b > 0}
     numbers |= {value * 100 for value in numbers} | sums | set(range(len(table.rows) + 1))
     return [{f"{abs(value):,.{digits}f}" for digits in (0, 1, 2)} for value in numbers]
+
+
+@st.composite
+def behaviour_tables(draw) -> ResultTable:
+    """Draw a table of a behavioural metric as the compiler may return it, with counts that fit together."""
+    shape = draw(st.sampled_from(["rate", "churn", "curve", "triangle", "ltv", "funnel", "stages"]))
+    months = draw(st.booleans()) if shape != "triangle" else True
+    grouped = draw(st.booleans()) if shape != "triangle" else False
+    starts = [add_months(date(2026, 1, 1), month) for month in range(draw(st.integers(1, 5)))] if months else [None]
+    names = draw(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=3, unique=True))
+    people = st.integers(0, 5_000)
+    rows: list[list] = []
+    for start in starts:
+        for name in names if grouped else [None]:
+            key = ([start] if months else []) + ([name] if grouped else [])
+            size = draw(people)
+            if shape in ("rate", "churn"):
+                part, left_out = draw(st.integers(0, size)), draw(people)
+                value = (part if shape == "rate" else size - part) / size if size else None
+                rows.append([*key, value, size, part] + [left_out] * (shape == "rate"))
+            elif shape in ("curve", "triangle", "ltv"):
+                amount, whole = 0.0, size
+                for period in range(draw(st.integers(1, 9)) if not (months or grouped) else 5):
+                    whole -= draw(st.integers(0, whole)) if draw(st.booleans()) else 0
+                    if shape == "ltv":
+                        amount += draw(st.floats(0, 100))
+                        rows.append([*key, period, amount if whole else None, whole, size - whole])
+                        continue
+                    part = whole if period == 0 else draw(st.integers(0, whole))
+                    rows.append([*key, period, part / whole if whole else None, whole, part, size - whole])
+            elif shape == "funnel":
+                first, users, left_out = size, size, draw(people)
+                for place, (step, _) in enumerate(STEPS[:4], start=1):
+                    before, users = users, users if place == 1 else draw(st.integers(0, users))
+                    hours = draw(st.none() | st.floats(0, 100)) if place > 1 else None
+                    rate = users / before if before else None
+                    rows.append([*key, step, users / first if first else None, users, rate, hours, place, left_out])
+            else:
+                rows += [[*key, stage, draw(people)] for stage in ("dormant", "new", "returning", "resurrecting")]
+    keys = (["month"] if months else []) + (["channel"] if grouped else [])
+    columns = {
+        "rate": ["retention", "retention_cohort", "retention_retained", "retention_left_out"],
+        "churn": ["churn", "churn_users_before", "churn_users_back"],
+        "ltv": ["period_number", "ltv", "ltv_cohort", "ltv_left_out"],
+        "funnel": [
+            "funnel_step", "conversion", "conversion_converted", "conversion_step_rate", "conversion_median_hours",
+            "conversion_place", "conversion_left_out",
+        ],
+        "stages": ["lifecycle_stage", "people"],
+    }  # fmt: skip
+    curve = ["period_number", "retention", "retention_cohort", "retention_retained", "retention_left_out"]
+    incomplete = draw(st.lists(st.sampled_from(starts), unique=True, max_size=2)) if months else []
+    return table_of([*keys, *columns.get(shape, curve)], rows, incomplete=tuple(incomplete))
+
+
+@given(behaviour_tables(), LANGUAGES)
+def test_every_number_about_behaviour_is_in_the_table_or_derives_by_a_named_rule(table, language):
+    derived = derivable(table) + [forms for value in derivable_counts(table) for forms in [written(value)]]
+    text, numbers = numbers_told(table, language, {})
+    for shown in numbers:
+        assert any(shown in forms for forms in derived), f"{shown} in {text!r}"
+
+
+def written(value: float) -> set[str]:
+    return {f"{abs(value):,.{digits}f}" for digits in (0, 1, 2)}
+
+
+def derivable_counts(table: ResultTable) -> set[float]:
+    """Return what the counts of a table and its rules give: those who left, pooled rates, active users, the quick ratio."""
+    names = [column.name for column in table.columns]
+    records = [dict(zip(names, row, strict=True)) for row in table.rows]
+    counts = {column.name for column in table.with_role("count")}
+    found = {float(record[name]) for record in records for name in counts if record[name] is not None}
+    found |= {value * factor for value in found for factor in (60, 100, 3600)}  # minutes, percent, seconds
+    key = [name for name in ("month", "channel") if name in names]
+    for record in records:
+        if "churn" in record:
+            found.add(record["churn_users_before"] - record["churn_users_back"])
+        if "ltv_cohort" in record or "retention_cohort" in record:
+            found |= {sum(value for name, value in record.items() if name.endswith(("_cohort", "_left_out")))}
+        if "period_number" in record:
+            found.add(record["period_number"])
+    for name in counts:
+        if name.endswith("_left_out"):
+            for period in {record.get("period_number") for record in records}:
+                same = [record for record in records if record.get("period_number") == period]
+                last = max((record.get("conversion_place", 0) for record in same), default=0)
+                found.add(sum(record[name] for record in same if record.get("conversion_place", 0) == last))
+    if "retention_retained" in names and "period_number" in names and "month" in names:
+        for period in {record["period_number"] for record in records}:
+            whole = [
+                record for record in records
+                if record["period_number"] == period and not record["retention_left_out"]
+                and record["retention_cohort"] and record["month"] not in table.incomplete
+            ]  # fmt: skip
+            parts, sizes = (sum(record[f"retention_{of}"] for record in whole) for of in ("retained", "cohort"))
+            found |= {parts, sizes, parts / sizes * 100} if sizes else set()
+    if "conversion_converted" in names:
+        groups = [[r for r in records if all(r[k] == one[k] for k in key)] for one in records]
+        for group in groups:
+            users = [record["conversion_converted"] for record in group]
+            found |= {before - after for before, after in zip(users, users[1:], strict=False)}
+    if "people" in names:
+        every = [tuple(record[name] for name in key) for record in records]
+        stages = {
+            one: {r["lifecycle_stage"]: r["people"] for r in records if tuple(r[name] for name in key) == one}
+            for one in every
+        }
+        active = [sum(of[stage] for stage in ("new", "returning", "resurrecting")) for of in stages.values()]
+        quick = [(of["new"] + of["resurrecting"]) / of["dormant"] for of in stages.values() if of["dormant"]]
+        for values in (active, quick):
+            found |= {*values, *(a - b for a, b in permutations(values, 2))}
+            found |= {ratio for a, b in permutations(values, 2) if b > 0 for ratio in (a / b, (a / b - 1) * 100)}
+    return found | set(range(len(records) + 1))
 
 
 @given(tables(), OPTIONS, LANGUAGES)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.periods import Grain, add_months
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text, same
@@ -39,6 +40,24 @@ CHANGE = Column(name="change", role="change", type="number", label=Text("change"
 SHARE = Column(name="share", role="share", type="number", label=Text("share", "占比"), unit="%", metric="gmv")
 RATE = Column(name="rate", role="metric", type="number", label=Text("retention", "留存率"), unit="%")
 COUNT = Column(name="count", role="metric", type="number", label=Text("orders", "订单数"))
+STEP = Column(name="funnel_step", role="dimension", type="string", label=Text("step", "步骤"))
+PERIOD = Column(
+    name="period_number", role="dimension", type="number", label=Text("periods after entry", "进入后第几期")
+)
+STAGE = Column(
+    name="lifecycle_stage", role="dimension", type="string", label=Text("stage", "阶段"),
+    value_labels=BEHAVIOUR_KEYS["lifecycle_stage"].values,
+)  # fmt: skip
+
+
+def counts(*names: str) -> tuple[Column, ...]:
+    return tuple(
+        Column(name=f"rate_{name}", role="count", type="number", label=same(name), metric="rate") for name in names
+    )
+
+
+STEP_COUNTS = counts("converted", "step_rate", "median_hours", "place", "left_out")
+COHORT_COUNTS = counts("cohort", "retained", "left_out")
 HOSTILE = [
     "$x^2$ $\\frac{1}$", "line\nbreak\ttab", "长" * 5000, "🍎苹果 👨‍👩‍👧", "\x00\x1b[31mred\x7f", "مرحبا بالعالم", "שלום",
     "\u202eevil\u202c", "", "   ", "Z̷̛a̸l̵g̶o" * 30, "<script>&amp;</script>", "हिन्दी ไทย 𝕏 𠮷", "\ud800", "a_b^c{d}\\",
@@ -90,7 +109,15 @@ KINDS: dict[str, ResultTable] = {
     "stacked_bar": table((MONTH, CITY, SHARE), [(day, city, 1 / 8) for day in MONTHS for city in CITIES]),
     "heat_map": table((CITY, PRODUCT, RATE), [(c, f"商品{p}", 0.01 * p) for c in CITIES for p in range(9)]),
     "table": table((CITY, GMV), []),
-}
+    "funnel": table((STEP, RATE, *STEP_COUNTS), [
+        ("visit", 1.0, 1000, 1.0, None, 1, 5), ("cart", 0.5, 500, 0.5, 20.5, 2, 5), ("pay", 0.1, 100, 0.2, 0.05, 3, 5)
+    ]),
+    "curve": table((PERIOD, RATE, *COHORT_COUNTS), [(n, 1 / (n + 1), 100, 100 // (n + 1), n) for n in range(31)]),
+    "triangle": table((MONTH, PERIOD, RATE, *COHORT_COUNTS), [
+        (day, n, 1 / (n + 1) if at + n < 12 else None, 100, 100 // (n + 1), 0)
+        for at, day in enumerate(MONTHS) for n in range(12)
+    ]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -203,6 +230,12 @@ def test_large_results() -> None:
         ((MONTH, PRODUCT, GMV), [(day, f"商品{at}", at + 1) for day in MONTHS for at in range(30)]),
         ((PRODUCT, CITY, RATE), [(f"商品{a}", f"城市{b}", a * b / 3600) for a in range(60) for b in range(60)]),
         ((PRODUCT, GMV, BEFORE, COUNT, RATE), [(f"商品{at}", at, at, at, at) for at in range(60)]),
+        ((DAY, PERIOD, RATE, *COHORT_COUNTS), [(day, n, 0.1, 100, 10, 0) for day in days[:60] for n in range(91)]),
+        ((PERIOD, RATE, *COHORT_COUNTS), [(n, 0.1, 100, 10, 0) for n in range(1_001)]),
+        (
+            (STEP, PRODUCT, RATE, *STEP_COUNTS),
+            [(f"{place}", f"商品{at}", 0.5, 50, 0.5, 1.0, place, 0) for at in range(60) for place in range(1, 11)],
+        ),
     ):
         assert draw(table(columns, rows)).height <= 3500  # type: ignore[arg-type]
 
@@ -212,6 +245,31 @@ def test_bars_are_as_long_as_their_numbers() -> None:
     heights = Counter(x for x, _ in colored(image, LIGHT.series[0]))
     tall, low = heights.most_common(1)[0][1], min(heights.values())
     assert tall / low == pytest.approx(2, rel=0.02)
+
+
+def test_funnel_bars_are_as_long_as_their_users() -> None:
+    lengths = Counter(y for _, y in colored(draw(KINDS["funnel"]), LIGHT.series[0]))
+    visit, cart, pay = sorted(set(lengths.values()), reverse=True)[:3]
+    assert (cart / visit, pay / visit) == (pytest.approx(0.5, abs=0.01), pytest.approx(0.1, abs=0.01))
+
+
+def test_the_largest_drop_of_a_funnel_is_marked_once() -> None:
+    marked = {y for _, y in colored(draw(KINDS["funnel"]), LIGHT.down)}
+    assert marked and max(marked) - min(marked) < 40
+
+
+def test_users_lost_are_drawn_below_the_others() -> None:
+    stages = [("new", 300), ("returning", 500), ("resurrecting", 100), ("dormant", 400)]
+    image = draw(table((MONTH, STAGE, COUNT), [(day, stage, n) for day in MONTHS for stage, n in stages]))
+    lost, new = ([y for _, y in colored(image, color) if y > 200] for color in (LIGHT.others, LIGHT.series[0]))
+    assert min(lost) >= max(new) - 4
+
+
+def test_a_triangle_is_blank_where_nothing_is_known_yet() -> None:
+    image = draw(KINDS["triangle"])
+    corner = image.crop((image.width - 300, image.height - 200, image.width - 60, image.height - 60))
+    assert set(shades(corner)) == {rgb(LIGHT.ground)}
+    assert len(shades(image.crop((image.width - 300, 150, image.width - 60, 200)))) > 3
 
 
 def test_negative_bars_hang_below_the_line() -> None:

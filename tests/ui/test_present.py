@@ -284,3 +284,62 @@ def test_examples_are_grouped_and_none_is_lost() -> None:
         ("拆分与排名", ("上个月各渠道的成交额",)),
         ("更多", ("昨天的订单数",)),
     )
+
+
+def count(metric: str, name: str, en: str, zh: str, unit: str | None = None) -> Column:
+    label = Text(f"repurchase rate: {en}", f"复购率：{zh}")
+    return Column(name=f"{metric}_{name}", role="count", type="number", label=label, unit=unit, metric=metric)
+
+
+COUNTS = (count("rate", "cohort", "cohort", "同期群人数"), count("rate", "retained", "retained", "留存人数"),
+          count("rate", "left_out", "left out, not mature yet", "未成熟（未计入）"))  # fmt: skip
+
+
+def test_counts_have_short_heads_and_those_that_say_nothing_stay_out() -> None:
+    table = ResultTable(columns=(CHANNEL, RATE, *COUNTS), rows=(("douyin", 0.25, 400, 100, 0), (None, 0.1, 10, 1, 0)))
+    grid = shown_table(table, "zh")
+    assert grid.headers == ("渠道", "复购率", "同期群人数", "留存人数")
+    assert texts(grid)[0] == ["抖音", "25.0%", "400", "100"]
+    some = replace(table, rows=(("douyin", 0.25, 400, 100, 3),))
+    assert shown_table(some, "en").headers == (
+        "channel",
+        "repurchase rate",
+        "cohort",
+        "retained",
+        "not mature, left out",
+    )
+    assert len(to_csv(table, "zh").decode("utf-8-sig").splitlines()[0].split(",")) == 5  # the data keep all
+
+
+def test_heads_name_the_metric_where_there_are_two_with_counts() -> None:
+    other = replace(RATE, name="other", label=Text("churn", "流失率"))
+    beside = Column(
+        name="other_cohort",
+        role="count",
+        type="number",
+        label=Text("churn: cohort", "流失率：同期群人数"),
+        metric="other",
+    )
+    table = ResultTable(columns=(CHANNEL, RATE, COUNTS[0], other, beside), rows=(("douyin", 0.25, 400, 0.5, 10),))
+    assert shown_table(table, "zh").headers == ("渠道", "复购率", "复购率：同期群人数", "流失率", "流失率：同期群人数")
+
+
+def test_a_funnel_table_hides_the_number_of_a_step_and_writes_short_times() -> None:
+    step = Column(name="funnel_step", role="dimension", type="string", label=Text("step", "步骤"))
+    columns = (
+        step, RATE, count("rate", "converted", "users", "人数"),
+        count("rate", "median_hours", "median hours from the step before", "距上一步中位时长", "hour"),
+        count("rate", "place", "step number", "步骤序号"),
+    )  # fmt: skip
+    table = ResultTable(columns=columns, rows=(("visit", 1.0, 10, None, 1), ("pay", 0.5, 5, 0.05, 2)))
+    grid = shown_table(table, "zh")
+    assert grid.headers == ("步骤", "较第一步", "人数", "距上一步中位时长")
+    assert texts(grid) == [["visit", "100.0%", "10", "无数据"], ["pay", "50.0%", "5", "3 分钟"]]
+
+
+def test_a_key_figure_carries_its_counts() -> None:
+    table = ResultTable(columns=(RATE, *COUNTS), rows=((0.25, 400, 100, 0),))
+    blocks = present(replace(ANSWER, table=table, language="zh"))
+    (figures,) = [block for block in blocks if isinstance(block, KeyFigures)]
+    assert figures.figures == (KeyFigure(label="复购率", value="25.0%", counts="同期群人数 400 · 留存人数 100"),)
+    assert "同期群人数 400" in to_markdown(blocks)
