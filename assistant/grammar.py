@@ -14,7 +14,6 @@ from wenshu.assistant.grammar_subjects import (
     read_distribution,
     read_dropped,
     read_metrics,
-    read_newcomers,
     read_nouns,
     read_spread,
     read_values,
@@ -28,7 +27,6 @@ from wenshu.semantic_layer.model import Model
 RULES: tuple[Callable[[Reading], None], ...] = (
     read_comparison,
     read_times,
-    read_newcomers,
     read_averages,
     read_distribution,
     read_dropped,

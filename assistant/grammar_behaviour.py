@@ -3,7 +3,7 @@
 from wenshu.assistant.linker import Target
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER
-from wenshu.semantic_layer.model import Funnel, LifetimeValue, Model, RepurchaseWithin, Retention
+from wenshu.semantic_layer.model import Funnel, Lifecycle, LifetimeValue, Model, RepurchaseWithin, Retention
 
 
 def read_funnel(reading: Reading) -> None:
@@ -24,7 +24,8 @@ def read_funnel(reading: Reading) -> None:
         for i, mention in enumerate(reading.mentions):
             if any(target.value in reading.steps for target in mention.of("value")):
                 reading.claim(i)
-        reading.claim(*range(best[0][0], best[-1][0] + 1))
+        span = range(best[0][0], best[-1][0] + 1)
+        reading.claim(*(i for i in span if reading.mentions[i].number is None and not reading.mentions[i].is_word("day_unit")))
         reading.metrics = [targets for targets in reading.metrics if not _named_step(targets, reading, best)]
     reading.window = _window(reading)
     for i, mention in enumerate(reading.mentions):
@@ -46,7 +47,9 @@ def _chain(reading: Reading, start: int, known: set[str]) -> list[tuple[int, str
         joint = reading.beside(here, +1)
         if joint is None or not reading.mentions[joint].is_word("to", "and"):
             return chain
-        while (following := reading.beside(joint, +1)) is not None and reading.mentions[following].is_word("to", "so"):
+        while (following := reading.beside(joint, +1)) is not None and (
+            reading.mentions[following].is_word("to", "so", "day_unit") or reading.mentions[following].number is not None
+        ):
             joint = following
         if following is None:
             return chain
@@ -83,6 +86,9 @@ def read_cohorts(reading: Reading) -> None:
     behaviours = [
         metric for metric in reading.model.metrics if metric.name in names and metric.name in _anchors(reading.model)
     ]
+    if any(isinstance(m, Lifecycle) for m in reading.model.metrics if m.name in names):
+        reading.claim(*(i for i, mention in enumerate(reading.mentions) if mention.is_word("step")))
+        reading.metrics = [targets for targets in reading.metrics if not any(t.name == reading.everyone for t in targets)]
     anchors = {_anchors(reading.model)[metric.name] for metric in behaviours}
     if not behaviours and not reading.steps:
         return

@@ -70,6 +70,10 @@ def _read_number(reading: Reading, position: int) -> None:
         )
     )  # fmt: skip
     reading.claim(*range(amount.first, amount.last + 1), *used)
+    if owner.dimension:
+        for targets in list(reading.metrics):  # 金额大于500元的订单: what was read as a metric is the attribute
+            if reading.mentions[owner.position].of("metric") == targets:
+                reading.metrics.remove(targets)
     if owner.dimension or not reading.mentions[owner.position].of("metric"):
         reading.claim(owner.position)
     following = last + 1
@@ -116,6 +120,8 @@ def _unit(reading: Reading, position: int) -> tuple[int, Mention | None]:
     if following < len(reading.mentions):
         mention = reading.mentions[following]
         adjacent = mention.start - reading.mentions[position].end <= 1
+        if mention.text == "-" and following + 1 < len(reading.mentions) and _attributes(reading, reading.mentions[following + 1]):
+            return following + 1, reading.mentions[following + 1]  # 5-star
         if adjacent and (mention.is_word("count_word", "money") or _attributes(reading, mention)):
             return following, mention
     return position, None
@@ -147,19 +153,28 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
     """Return what a comparison belongs to: its unit, else the word right after it, before it, or after it further on."""
     if amount is not None and amount.dimension:
         return Owner(position=amount.last, dimension=amount.dimension)
-    right_after = [last + 1] if last + 1 < len(reading.mentions) else []
+    before = reading.beside(first, -1)
+    if before is not None and first < (amount.first if amount else last) and _attributes(reading, reading.mentions[before]):
+        return Owner(position=before, dimension=_attributes(reading, reading.mentions[before])[0])  # aged under 25
+    right_after = [last + 1] if last + 1 < len(reading.mentions) and _adjoins(reading, last) else []
     for i in (*right_after, *reading.near(first, -1, 3), *reading.near(last, +1, 2)):
         if i in reading.claimed and not reading.mentions[i].of("metric"):
             continue
         mention = reading.mentions[i]
         attribute = next(iter(_attributes(reading, mention)), None)
-        if attribute and not (mention.of("metric") and reading.has_groups):
+        if attribute and not (mention.of("metric") and (reading.has_groups or _names_users(reading))):
             return Owner(position=i, dimension=attribute)
         if mention.of("metric"):
             return Owner(position=i, metric=mention.of("metric"))
         if counted := rows_of(reading, mention, money=amount is not None and amount.is_money):
             return Owner(position=i, metric=(counted,))
     return None
+
+
+def _adjoins(reading: Reading, position: int) -> bool:
+    """Say whether nothing but blanks stands between a mention and the next one."""
+    here, following = reading.mentions[position], reading.mentions[position + 1]
+    return not reading.linked.text[here.end : following.start].strip()
 
 
 def rows_of(reading: Reading, mention: Mention, *, money: bool = False) -> Target | None:
@@ -180,11 +195,12 @@ def _means_exactly(reading: Reading, amount: Amount, owner: Owner) -> bool:
     if amount.dimension:
         return True
     before = reading.beside(amount.first, -1)
-    chosen = any(_is_entity(reading, k) for k in reading.near(amount.last, +1, 1))
+    chosen = any(is_person(reading, k) for k in reading.near(amount.last, +1, 1))
     return amount.counted and before == owner.position and bool(owner.metric) and chosen
 
 
-def _is_entity(reading: Reading, position: int) -> bool:
+def is_person(reading: Reading, position: int) -> bool:
+    """Say whether a mention names users or counts them."""
     entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
     mention = reading.mentions[position]
     return any(target.name in entities for target in mention.of("dataset")) or reading.is_people(mention)
@@ -218,12 +234,15 @@ def read_user_conditions(reading: Reading) -> None:
             _read_none(reading, i)
 
 
+def _names_users(reading: Reading) -> bool:
+    return any(is_person(reading, k) for k in range(len(reading.mentions)))
+
+
 def _chooses_users(reading: Reading, number: NumberCondition) -> bool:
     """Say whether users are named right beside a condition, or anywhere where there are no groups it could choose."""
     first, last = number.span
-    beside = any(_is_entity(reading, k) for k in (*reading.near(first, -1, 2), *reading.near(last, +1, 1)))
-    anywhere = any(_is_entity(reading, k) for k in range(len(reading.mentions)))
-    return anywhere and (beside or not reading.has_groups)
+    beside = any(is_person(reading, k) for k in (*reading.near(first, -1, 2), *reading.near(last, +1, 1)))
+    return _names_users(reading) and (beside or not reading.has_groups)
 
 
 def _choose_users(reading: Reading, number: NumberCondition) -> None:

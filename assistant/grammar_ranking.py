@@ -57,7 +57,8 @@ def read_shares_and_trends(reading: Reading) -> None:
     """占比, share of; 趋势, over time."""
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("share") and not mention.of("value") and reading.free(i):
-            reading.share, reading.share_at = True, i
+            reading.share = True
+            reading.shares_part = any(reading.mentions[k].of("value") for k in reading.near(i, -1, 1))
             reading.claim(i)
         elif mention.is_word("trend"):
             reading.trend = True

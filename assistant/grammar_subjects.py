@@ -1,48 +1,16 @@
 """Owns the rules about what is asked for: metrics, the values and dimensions around them, and plain nouns."""
 
+from wenshu.assistant.grammar_conditions import is_person, rows_of
 from wenshu.assistant.linker import Mention, Target
-from wenshu.assistant.people import newcomers, subject
+from wenshu.assistant.people import people, subject
 from wenshu.assistant.reading import Reading, ValueFilter
 from wenshu.semantic_layer.model import (
     Aggregate,
     Aggregation,
-    LifetimeValue,
     Metric,
     Model,
     Ratio,
-    RepurchaseWithin,
-    Retention,
 )
-
-NEWCOMERS = {"new_users": (False, True), "old_users": (False, False), "new_buyers": (True, True), "old_buyers": (True, False)}
-
-
-def read_newcomers(reading: Reading) -> None:
-    """老客的订单数, 新用户贡献的成交额: users who came, or first bought, in the period, or before it.
-
-    Newcomers that nothing else is counted of are a metric themselves (新用户).
-    """
-    for i, mention in enumerate(reading.mentions):
-        kind = next((name for name in NEWCOMERS if mention.is_word(name)), None)
-        if kind is None:
-            continue
-        others = [k for k, m in enumerate(reading.mentions) if k != i and m.of("metric") and m.of("metric") != mention.of("metric")]
-        joined = any(
-            reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(i, step, 1)
-        )
-        if kind.startswith("new") and mention.of("metric") and (not others or joined):
-            continue
-        buying, came_in = NEWCOMERS[kind]
-        metric = newcomers(reading.model, buying=buying)
-        if metric is not None and not any(_is_anchored(reading, k) for k in others):
-            reading.newcomers.append((metric, came_in))
-            reading.claim(i)
-
-
-def _is_anchored(reading: Reading, position: int) -> bool:
-    """Say whether a metric is of a cohort, whose users are newcomers already (新用户的7日留存)."""
-    names = {target.name.partition("[")[0] for target in reading.mentions[position].of("metric")}
-    return any(isinstance(m, Retention | LifetimeValue | RepurchaseWithin) for m in reading.model.metrics if m.name in names)
 
 
 def read_averages(reading: Reading) -> None:
@@ -50,7 +18,7 @@ def read_averages(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if not mention.is_word("each_of", "each_order") or not reading.free(i):
             continue
-        for k in (*reading.near(i, +1, 1), *reading.near(i, -1, 1)):
+        for k in (*reading.near(i, +1, 1), *reading.near(i, -1, 2)):
             above = {target.name for target in reading.mentions[k].of("metric")}
             ratio = next((m.name for m in reading.model.metrics if _averages(reading, m, above, mention)), None)
             if ratio is not None:
@@ -65,17 +33,37 @@ def read_distribution(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if not mention.is_word("distribution"):
             continue
+        if _read_own_number(reading):
+            reading.spread = True
+            reading.claim(i)
+            return
         for k in (*reading.near(i, -1, 1), *reading.near(i, +1, 1)):
             numeric = {d.name for d in reading.model.dimensions if d.type == "number"}
             name = next((t.name for t in reading.mentions[k].of("dimension") if t.name in numeric), None)
             if name is not None and reading.free(k):
                 reading.dimensions.append(_banded(reading.model, name))
-                reading.claim(k)
+                reading.claim(*(j for j, m in enumerate(reading.mentions) if any(t.name == name for t in m.of("dimension"))))
                 break
-        grouped = reading.dimensions or any(m.of("dimension") and not m.of("metric") for m in reading.mentions)
-        if grouped or reading.has_groups:
+        if reading.dimensions or any(m.of("dimension") and not m.of("metric", "dataset") for m in reading.mentions):
             reading.spread = True
             reading.claim(i)
+
+
+def _read_own_number(reading: Reading) -> bool:
+    """用户购买次数的分布, users by number of orders: users by a metric of their own, where the model has it as theirs."""
+    if not any(is_person(reading, k) for k in range(len(reading.mentions))):
+        return False
+    known = {d.name for d in reading.model.dimensions}
+    for i, mention in enumerate(reading.mentions):
+        for target in mention.of("metric"):
+            name = f"{target.name}_of_user"
+            leaf = reading.model.metric_by_name.get(target.name)
+            if name in known and isinstance(leaf, Aggregate):
+                reading.dimensions.append(_banded(reading.model, name))
+                reading.metrics.append(tuple(Target("metric", m) for m in people(reading.model, leaf.dataset)))
+                reading.claim(i, *(k for k in range(len(reading.mentions)) if is_person(reading, k)))
+                return True
+    return False
 
 
 def _banded(model: Model, name: str) -> str:
@@ -90,12 +78,20 @@ def read_spread(reading: Reading) -> None:
         return
     datasets = [d.dataset for d in reading.model.dimensions if d.name == reading.dimensions[0]]
     named = next((dataset for dataset in datasets if dataset in reading.nouns), datasets[0])
-    if reading.model.dataset_by_name[named].entity or reading.model.dataset_by_name[named].is_segment:
-        counted = reading.everyone
-    else:
-        counted = next((m.name for m in reading.model.metrics if isinstance(m, Aggregate) and m.dataset == named and m.aggregation is Aggregation.COUNT), None)
+    whose = reading.model.dataset_by_name[named]
+    counted = reading.everyone if whose.entity or whose.is_segment else _rows_with(reading.model, named)
     if counted is not None:
         reading.metrics.append((Target("metric", counted),))
+
+
+def _rows_with(model: Model, dataset: str) -> str | None:
+    """Return the metric that counts a dataset's rows, or those of the rows that it describes one by one."""
+    described = [dataset, *(r.many for r in model.relationships if r.one == dataset)]
+    for name in described:
+        for metric in model.metrics:
+            if isinstance(metric, Aggregate) and metric.dataset == name and metric.aggregation is Aggregation.COUNT:
+                return metric.name
+    return None
 
 
 def read_dropped(reading: Reading) -> None:
@@ -130,7 +126,9 @@ def read_metrics(reading: Reading) -> None:
             continue
         if mention.of("dimension") and _after_by(reading, i):
             continue
-        if _is_noun(reading, i):
+        if _is_noun(reading, i) or _is_part(reading, i):
+            continue
+        if reading.spread and any(t.name in reading.dimensions for t in mention.of("dimension")):
             continue
         if metrics not in reading.metrics:
             reading.metrics.append(metrics)
@@ -146,6 +144,15 @@ def _is_noun(reading: Reading, position: int) -> bool:
     return any(mention.of("metric") and not mention.of("dataset") for mention in reading.mentions) or reading.has_word(
         "vague"
     )
+
+
+def _is_part(reading: Reading, position: int) -> bool:
+    """Say whether a word that counts a part of the users (新客) is that part of what another metric counts."""
+    if not reading.mentions[position].of("value"):
+        return False
+    others = [k for k, m in enumerate(reading.mentions) if k != position and m.of("metric") and not m.of("value")]
+    joined = any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1))
+    return reading.has_word("among") or bool(others) and not joined
 
 
 def _after_by(reading: Reading, position: int) -> bool:
@@ -190,8 +197,21 @@ def read_values(reading: Reading) -> None:
         reading.claim(*range(i, last + 1))
         i = last + 1
     for position, mention in enumerate(reading.mentions):
-        if mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
+        if mention.is_word("missing") and reading.free(position):
+            _read_missing(reading, position)
+        elif mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
             reading.claim(position)
+
+
+def _read_missing(reading: Reading, position: int) -> None:
+    """性别未知, unknown gender: the rows whose value is missing."""
+    for beside in (*reading.near(position, -1, 1), *reading.near(position, +1, 1)):
+        names = {target.name for target in reading.mentions[beside].of("dimension")}
+        targets = tuple(Target("value", d.qualified) for d in reading.model.dimensions if d.name in names)
+        if targets and reading.free(beside):
+            reading.filters.append(ValueFilter(mentions=(targets,)))
+            reading.claim(position, beside)
+            return
 
 
 def _is_counted(reading: Reading, position: int) -> bool:
@@ -229,6 +249,8 @@ def _noun(reading: Reading, before: int | None, after: int | None) -> str | None
         if position is None or not reading.free(position):
             continue
         mention = reading.mentions[position]
+        if mention.of("dimension") and mention.of("dataset") and reading.superlative:
+            return mention.of("dataset")[0].name  # 销售额前3的美妆商品: the things to rank
         if mention.of("dimension") and not _after_by(reading, position) and not mention.of("metric"):
             reading.claim(position)
             return mention.of("dimension")[0].name
@@ -263,3 +285,8 @@ def read_nouns(reading: Reading) -> None:
         if mention.of("dataset") and reading.free(i):
             reading.nouns.append(mention.of("dataset")[0].name)
             reading.claim(i)
+    things = reading.asks_how_many and not any(is_person(reading, k) for k in range(len(reading.mentions)))
+    if not reading.asks_for_number and (reading.superlative or reading.parts or reading.share or things):
+        counted = [target for m in reading.mentions if (target := rows_of(reading, m)) is not None]
+        if len(set(counted)) == 1 and not any(m.of("dimension") and m.of("dataset") for m in reading.mentions):
+            reading.metrics.append((counted[0],))  # 几点下单最多

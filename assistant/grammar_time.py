@@ -30,6 +30,9 @@ def read_times(reading: Reading) -> None:
             reading.claim(before)  # "over the last 12 weeks"
         if phrase.period is not None:
             reading.periods.append(phrase)
+            if i + 2 < len(reading.mentions) and reading.mentions[i + 1].number == phrase.period.days:
+                if reading.mentions[i + 2].is_word("day_unit"):
+                    reading.claim(i + 1, i + 2)  # 国庆7天
         if phrase.grain is not None:
             reading.grain = phrase.grain
         if phrase.part is not None:

@@ -64,8 +64,8 @@ class Mention:
     time: TimePhrase | None = None
     number: float | None = None
 
-    def of(self, kind: Kind) -> tuple[Target, ...]:
-        return tuple(target for target in self.targets if target.kind == kind)
+    def of(self, *kinds: Kind) -> tuple[Target, ...]:
+        return tuple(target for target in self.targets if target.kind in kinds)
 
     def is_word(self, *classes: str) -> bool:
         return any(target.kind == "word" and target.name in classes for target in self.targets)

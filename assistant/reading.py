@@ -22,6 +22,9 @@ MULTIPLIERS = {
     "multiplier_0_01": 0.01,
 }
 GRAMMAR = (
+    "add",
+    "between",
+    "within",
     "by",
     "which",
     "who",
@@ -104,7 +107,7 @@ class Reading:
     compare: Compare | None = None
     versus: bool = False
     share: bool = False
-    share_at: int = -1
+    shares_part: bool = False
     trend: bool = False
     superlative: Literal["most", "least"] | None = None
     order: Literal["ascending", "descending"] | None = None
@@ -119,7 +122,6 @@ class Reading:
     hours: tuple[int, int] | None = None
     spread: bool = False
     dropped: list[str] = field(default_factory=list)
-    newcomers: list[tuple[str, bool]] = field(default_factory=list)
 
     @property
     def mentions(self) -> tuple[Mention, ...]:

@@ -169,11 +169,13 @@ class RulesPlanner:
         """Say whether a question that names a metric changes the one before rather than opening a new subject."""
         if reading.has_word("switch", "add"):
             return True
+        if reading.share and not (reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays):
+            return True  # 占GMV多少: of what was asked before
         return reading.has_word("so") and not reading.periods and not reading.dimensions
 
     def _has_content(self, reading: Reading) -> bool:
         return bool(
-            reading.asks_for_number or reading.dimensions or reading.dropped or reading.newcomers or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
+            reading.asks_for_number or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
             or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
         )  # fmt: skip
 
@@ -207,11 +209,13 @@ class RulesPlanner:
         inherited = tuple(
             name for name in previous.dimensions if not reading.dimensions and name not in (*own_keys, *reading.dropped)
         )
-        old = [w for w in filters_of(previous.filters) if w.dimension not in reading.dropped] if _is_flat(previous.filters) else []
+        parts = _parts(previous.filters)
+        old = [part for part in parts if isinstance(part, Where) and part.dimension not in reading.dropped]
+        of_users = [part for part in parts if not isinstance(part, Where)]
         settled = self.settler.settle(
             reading, (*inherited, *(where.dimension for where in old if where.dimension not in TIME_PARTS)), metrics
         )
-        if reading.newcomers and not reading.periods and previous.period is not None:
+        if not reading.periods and previous.period is not None:
             reading.periods.append(_phrase_of(previous))
         told, assumptions = self.settler.query(reading, settled, as_of)
         replaced = {where.dimension for where in filters_of(told.filters)}
@@ -219,12 +223,15 @@ class RulesPlanner:
         for where in reversed(old):
             if where.dimension not in replaced:
                 filters = both(where, filters)
+        if not reading.users_with:
+            for part in of_users:
+                filters = both(filters, part)
         share = told.share or previous.share
         if told.share == Share() and not told.dimensions and not told.grain and filters is not None and not inherited:
             share, filters = Share(where=filters), None
         dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
             name for name in previous.dimensions
-            if name not in reading.dropped and not (name in replaced and not any(item.joined for item in reading.filters))
+            if name not in reading.dropped and not (name in replaced and not any(item.joined or item.negated for item in reading.filters))
         )  # fmt: skip
         period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
         order = told.order or (previous.order if told.metrics == previous.metrics else ())
@@ -414,12 +421,9 @@ def _is_soft(reading: Reading, word: str) -> bool:
     )
 
 
-def _is_flat(filters: Filter | None) -> bool:
-    return (
-        filters is None
-        or isinstance(filters, Where)
-        or (isinstance(filters, And) and all(isinstance(part, Where) for part in filters.parts))
-    )
+def _parts(filters: Filter | None) -> tuple[Filter, ...]:
+    """Return the conditions that must all hold."""
+    return () if filters is None else filters.parts if isinstance(filters, And) else (filters,)
 
 
 def _evidence(reading: Reading) -> tuple[str, ...]:

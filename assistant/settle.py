@@ -17,7 +17,7 @@ from wenshu.assistant.reading import Reading, UserCondition, ValueFilter
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, PERIOD_NUMBER
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.model import Aggregate, Funnel, Model, Retention, metric_column
+from wenshu.semantic_layer.model import PERIOD_END, PERIOD_START, Aggregate, Funnel, Model, Retention, metric_column
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain
 from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
 from wenshu.semantic_layer.text import Text
@@ -72,7 +72,7 @@ class Settler:
             funnel = (Target("metric", f"{funnels[0].name}[{','.join(said)}]"),)
             named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
             named.append(funnel)
-        if not named and (reading.users_with or reading.newcomers or reading.asks_how_many):
+        if not named and (reading.users_with or reading.asks_how_many):
             named = [()]
         return [self._people(reading, targets) if not targets or self._is_people(targets) else targets for targets in named]
 
@@ -148,6 +148,7 @@ class Settler:
         """Return the query a settled reading asks for, and the readings taken where the words allow another."""
         assumptions: list[Text] = list(self._said_of(reading, settled))
         metrics = tuple(target.name for target in settled.metrics)
+        self._check_periods(reading, settled)
         period, to_date, compared, grain = self._times(reading, settled)
         dimensions = list(dict.fromkeys([*reading.parts, *reading.dimensions]))
         if reading.own_key and not any(_base(t) in dimensions for t in settled.metrics):
@@ -159,15 +160,14 @@ class Settler:
         filters: Filter | None = None
         for condition in reading.users_with:
             filters = both(filters, self._users_with(condition, period))
-        for metric, came_in in reading.newcomers:
-            filters = both(filters, self._newcomers(metric, came_in, period))
         if reading.users_with and all(self._is_undated(target) for target in settled.metrics):
             period, to_date = None, None
         share: Share | None = None
         for where, item in zip(settled.filters, reading.filters, strict=True):
             if item.joined and not item.negated and where.dimension not in dimensions and not shared:
                 dimensions.append(where.dimension)  # values side by side
-            if shared and where is settled.filters[-1] and not reading.dimensions and not item.negated:
+            part = where is settled.filters[-1] and not item.negated
+            if shared and part and (not reading.dimensions or reading.shares_part):
                 share = Share(where=where)
             else:
                 filters = both(filters, where)
@@ -186,7 +186,11 @@ class Settler:
                 continue  # "差评率（1-2星占比）" says what the metric means
             if number.dimension and isinstance(number.value, float | int):
                 values = (_whole(number.value),) if number.high is None else (_whole(number.value), _whole(number.high))
-                filters = both(filters, Where(dimension=number.dimension, op=number.op, values=values))
+                where = Where(dimension=number.dimension, op=number.op, values=values)
+                if shared and share is None:
+                    share = Share(where=where)
+                else:
+                    filters = both(filters, where)
         if shared and share is None:
             share = Share()
         conditions = tuple(
@@ -224,21 +228,24 @@ class Settler:
             tuple(assumptions),
         )  # fmt: skip
 
+    def _check_periods(self, reading: Reading, settled: Settled) -> None:
+        """Refuse parts that differ by period, such as new and existing users, where the question names none."""
+        names = {*reading.dimensions, *(where.dimension for where in settled.filters)}
+        for dimension in self.model.dimensions:
+            relative = any(column.name in (PERIOD_START, PERIOD_END) for column in dimension.expr.find_all(exp.Column))
+            if relative and dimension.name in names and not reading.periods:
+                label = dimension.label
+                raise QueryError(
+                    "no_period",
+                    Text(f"{label.en} differs by period, and none is named.", f"{label.zh}按时间段区分，但问题没有给出时间段。"),
+                    Text("Name one, such as last month.", "请给出时间段，例如“上个月”。"),
+                )
+
     def _users_with(self, condition: UserCondition, period: DateRange | None) -> UsersWith:
         """Return a condition on a user's own metric, over its own period or the question's."""
         own = condition.period.period if condition.period is not None else period
         metric = next((t.name for t in condition.metric if isinstance(self.model.metric(t.name), Aggregate)), None)
         return UsersWith(metric=metric or condition.metric[0].name, op=condition.op, value=condition.value, period=own)
-
-    def _newcomers(self, metric: str, came_in: bool, period: DateRange | None) -> UsersWith:
-        """Return the condition that users came in the period, or before it: not in it and, being there, not later."""
-        if period is None:
-            raise QueryError(
-                "no_period",
-                Text("New and existing users differ by period, and none is named.", "新老用户按时间段区分，但问题没有给出时间段。"),
-                Text("Name one, such as last month.", "请给出时间段，例如“上个月”。"),
-            )
-        return UsersWith(metric=metric, op=Op.GE if came_in else Op.EQ, value=1 if came_in else 0, period=period)
 
     def _defines(self, metrics: tuple[str, ...], dimension: str) -> bool:
         """Say whether a metric's own condition is about this dimension already."""
@@ -289,7 +296,7 @@ class Settler:
                 period = DateRange(min(r.start for r in ranges), max(r.end for r in ranges))
                 grain = grain or _unit(ranges)
             elif len(ranges) == 2:
-                compare = ranges[1]
+                compare = ranges[1] if ranges[1] != ranges[0] else Compare.PREVIOUS
             else:
                 raise QueryError(
                     "too_many_periods", Text("The question names more than two periods.", "问题中包含两个以上的时间段。"),

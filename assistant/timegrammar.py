@@ -30,10 +30,10 @@ _SHORT_DATE = (
 
 GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     # What looks like a time and is none: windows after an event, and what the words of a comparison own.
-    ("window", "(第|前)?{n}{counted}(内的?|以内的?|之内的?)?(留存|回访|ltv)", means.nothing),
+    ("window", "(?!(19|20)[0-9]{2}年)(第|前)?{n}{counted}(内的?|以内的?|之内的?)?(留存|回访|ltv)", means.nothing),
     (
         "window of an order",
-        "(?<![月0-9])(第|前)?{n}{counted}(内的?|以内的?|之内的?)?(未)?(复购|回购|转化|召回|roi)",
+        "(?<![月0-9])(?!(19|20)[0-9]{2}年)(第|前)?{n}{counted}(内的?|以内的?|之内的?)?(未)?(复购|回购|转化|召回|roi)",
         means.nothing,
     ),
     ("window en", "within (the )?(first)? {n} {unit:english_unit}", means.nothing),

@@ -5,7 +5,7 @@ only for aggregates that repeated rows do not change; any other join that would 
 """
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import assert_never
@@ -17,6 +17,8 @@ from wenshu.semantic_layer.conditions import comparison, date_literal
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.model import (
     AS_OF,
+    PERIOD_END,
+    PERIOD_START,
     Aggregate,
     Aggregation,
     Cumulative,
@@ -59,9 +61,11 @@ Key = Dimension | TimePart | BehaviourKey | Grain
 class Binder:
     """Bind names and expressions of one query to a model."""
 
-    def __init__(self, model: Model, as_of: date) -> None:
+    def __init__(self, model: Model, as_of: date, complete: Collection[str] = ()) -> None:
+        """`complete` names the relationships whose every row on the many side has its row on the one side."""
         self.model = model
         self.as_of = as_of
+        self.complete = complete
         self.period = DateRange(date.min, as_of)  # of the query; the resolver sets it before sources are bound
         self.caveats: list[Text] = []
 
@@ -114,14 +118,20 @@ class Binder:
         for name in inputs:
             yield from self.leaves(self.metric(name), kept, metric.name)
 
-    def dated(self, dataset: Dataset) -> Dataset:
-        """Return a dataset whose SELECT has the last complete day in place of `as_of`."""
+    def reserved(self, node: exp.Expr, period: DateRange) -> exp.Expr | None:
+        """Return the date that a reserved column stands for, or None where the node is none of them."""
+        if not isinstance(node, exp.Column) or node.table:
+            return None
+        days = {AS_OF: self.as_of, PERIOD_START: period.start, PERIOD_END: period.end}
+        return date_literal(days[node.name]) if node.name in days else None
+
+    def dated(self, dataset: Dataset, period: DateRange) -> Dataset:
+        """Return a dataset whose SELECT has dates in place of the reserved columns."""
         if isinstance(dataset.source, str):
             return dataset
 
         def fill(node: exp.Expr) -> exp.Expr:
-            is_day = isinstance(node, exp.Column) and not node.table and node.name == AS_OF
-            return date_literal(self.as_of) if is_day else node
+            return day if (day := self.reserved(node, period)) is not None else node
 
         source = dataset.source.copy().transform(fill, copy=False)
         assert isinstance(source, exp.Query)
@@ -141,7 +151,9 @@ class Binder:
             for here in frontier:
                 for step in self._steps(here, details and here == base):
                     if step.dataset.name not in reached:
-                        reached[step.dataset.name] = (*reached[here], step)
+                        way = reached[here]
+                        keeps = step.keeps_matches and all(done.keeps_matches for done in way)
+                        reached[step.dataset.name] = (*way, replace(step, keeps_matches=keeps))
                         following.append(step.dataset.name)
             frontier = following
         return reached.get(target)
@@ -151,7 +163,8 @@ class Binder:
         for r in self.model.relationships:
             if r.many == here:
                 columns = tuple(zip(r.many_columns, r.one_columns, strict=True))
-                yield Join(dataset=datasets[r.one], left=here, columns=columns, doubles=False)
+                whole = r.name in self.complete
+                yield Join(dataset=datasets[r.one], left=here, columns=columns, doubles=False, keeps_matches=whole)
             elif details and r.one == here and set(r.many_columns) < set(datasets[r.many].primary_key):
                 columns = tuple(zip(r.one_columns, r.many_columns, strict=True))
                 yield Join(dataset=datasets[r.many], left=here, columns=columns, doubles=True)
@@ -191,7 +204,7 @@ class Binder:
         `shift` moves the times of a compared series to the current buckets.
         """
         first = leaves[0].aggregate
-        scope = Scope(self, first)
+        scope = Scope(self, first, period)
         time = self._time(first, scope)
         keys: list[tuple[str, exp.Expr]] = []
         if grain:

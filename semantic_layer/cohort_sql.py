@@ -19,7 +19,6 @@ from wenshu.semantic_layer.user_rows import (
     columns,
     count_of,
     date_later,
-    day_later,
     day_of,
     equal,
     equal_keys,
@@ -30,6 +29,7 @@ from wenshu.semantic_layer.user_rows import (
     negated,
     spans_between,
     sum_of,
+    unit_later,
     unit_of,
     units_between,
     value_of,
@@ -62,19 +62,27 @@ def _cohort(asked: Asked, leaf: Leaf, unit: Grain, *, first: bool, hours: bool =
 
 
 def retention(asked: Asked, leaf: Leaf, metric: m.Retention) -> Parts:
-    """Return cohort, retained and left_out by the keys and, where asked, by the number of the period after entry."""
-    parts = _cohort(asked, leaf, metric.step, first=metric.first, hours=metric.hours)
-    cohort, activity, returned = asked.cte("cohort"), asked.cte("activity"), asked.cte("returned_users")
+    """Return cohort, retained and left_out by the keys and, where asked, by the number of the period after entry.
+
+    A range that begins on the day of entry begins with the start row: what came earlier that day is not after it.
+    """
     curve = asked.own_key == PERIOD_NUMBER
+    from_entry = metric.mode == "within" and metric.low == 0 and metric.step is Grain.DAY and not metric.hours
+    parts = _cohort(asked, leaf, metric.step, first=metric.first, hours=metric.hours or from_entry)
+    cohort, activity, returned = asked.cte("cohort"), asked.cte("activity"), asked.cte("returned_users")
     low = 0 if curve and metric.mode != "within" else metric.low
     until = (
         date_later(asked.period.end, metric.high + 1, metric.step) if metric.high is not None else asked.binder.as_of
     )
     span = DateRange(bucket_start(asked.period.start, metric.step), min(asked.binder.as_of, until))
     active: dict[str, RowColumn] = {"active_at": moment_of} if metric.hours else {"active_on": unit_of(metric.step)}
+    if from_entry:
+        active["active_at"] = moment_of
     parts.append((activity, asked.plain_rows(asked.binder.leaf(metric.back), active, span)))
     conditions = [*equal(cohort, activity, ("user_id",)), *_came_back(metric, cohort, activity, low)]
-    entry = ("user_id", "entered_on", *(("entered_at",) if metric.hours else ()))
+    if from_entry:
+        conditions.append(exp.GTE(this=col("active_at", table=activity), expression=col("entered_at", table=cohort)))
+    entry = ("user_id", "entered_on", *(("entered_at",) if metric.hours or from_entry else ()))
     if curve:
         shown = [*columns((*entry, *asked.keys), cohort), named(_number_after(metric, cohort, activity), PERIOD_NUMBER)]
         parts.append((returned, join(select_from(activity, shown), cohort, "INNER", conditions).distinct(copy=False)))
@@ -82,7 +90,7 @@ def retention(asked: Asked, leaf: Leaf, metric: m.Retention) -> Parts:
     users = join(select_from(activity, columns(entry, cohort)), cohort, "INNER", conditions)
     parts.append((returned, users.distinct(copy=False)))
     number = metric.low if metric.high is None else metric.high
-    over = is_over(asked, col(entry[-1], table=cohort), number, metric.step)
+    over = is_over(asked, col("entered_at" if metric.hours else "entered_on", table=cohort), number, metric.step)
     counts = [
         named(count_of(over), f"{leaf.column}_cohort"),
         named(count_of(over.copy(), col("user_id", table=returned)), f"{leaf.column}_retained"),
@@ -104,11 +112,11 @@ def _came_back(metric: m.Retention, cohort: str, activity: str, low: int) -> lis
         return out
     entered, active = col("entered_on", table=cohort), col("active_on", table=activity)
     if low == high:
-        return [exp.EQ(this=active, expression=day_later(entered, low, metric.step) if low else entered)]
-    first = day_later(entered, low, metric.step) if low else entered
+        return [exp.EQ(this=active, expression=unit_later(entered, low, metric.step) if low else entered)]
+    first = unit_later(entered, low, metric.step) if low else entered
     if high is None:
         return [exp.GTE(this=active, expression=first)]
-    return [exp.Between(this=active, low=first, high=day_later(entered.copy(), high, metric.step))]
+    return [exp.Between(this=active, low=first, high=unit_later(entered.copy(), high, metric.step))]
 
 
 def _number_after(metric: m.Retention, cohort: str, activity: str) -> exp.Expr:
@@ -123,9 +131,9 @@ def _curve(asked: Asked, leaf: Leaf, metric: m.Retention, entry: tuple[str, ...]
     A user counts in period n who came back in n or, in the other modes, in n or later, or by n.
     """
     cohort, returned = asked.cte("cohort"), asked.cte("returned_users")
+    entered = "entered_at" if metric.hours else "entered_on"
     sizes, numbers = asked.cte("cohort_sizes"), asked.cte("period_numbers")
     observed, retained = asked.cte("observed_cohorts"), asked.cte("retained_users")
-    entered = entry[-1]
     by_entry, by_number = (*asked.keys, entered), (*asked.keys, PERIOD_NUMBER)
     low, high = _numbers_of(metric)
     parts: Parts = [
@@ -206,7 +214,7 @@ def lifetime_value(asked: Asked, leaf: Leaf, metric: m.LifetimeValue) -> Parts:
 def _spent_by(asked: Asked, metric: m.LifetimeValue) -> list[exp.Expr]:
     cohort, spending = asked.cte("cohort"), asked.cte("spending")
     entered, spent = col("entered_on", table=cohort), col("spent_on", table=spending)
-    within = exp.Between(this=spent, low=entered, high=day_later(entered.copy(), metric.days))
+    within = exp.Between(this=spent, low=entered, high=unit_later(entered.copy(), metric.days))
     return [*equal(cohort, spending, ("user_id",)), within]
 
 

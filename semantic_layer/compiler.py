@@ -211,13 +211,16 @@ def add_shares(draft: Draft) -> Draft:
     if share.where is not None:
         whole = draft.head("whole")
         keys = [name for name, _ in resolved.keys]
-        selects: list[exp.Expression] = [exp.column(key, table=whole) for key in keys]
+        # A group that only the compared period has is in the part's rows and not in the whole's.
+        side: Side = "FULL" if resolved.compared and resolved.grain is None else "LEFT"
+        tables = [whole, head] if side == "FULL" else [whole]
+        selects: list[exp.Expression] = [named(_coalesce(tables, key), key) for key in keys]
         for metric in resolved.metrics:
             part = exp.Coalesce(this=exp.column(metric.name, table=head), expressions=[exp.Literal.number(0)])
             selects += _beside(resolved, metric, named(part, metric.name), head)
             selects.append(named(divide(part.copy(), exp.column(metric.name, table=whole)), f"{metric.name}_share"))
         select = select_from(whole, selects)
-        _join_on_keys(select, [whole], head, keys, "LEFT")
+        _join_on_keys(select, [whole], head, keys, side)
         return replace(draft.add("shares", select), result="shares")
     within = [exp.column(str(resolved.grain), table=head)] if resolved.grain and resolved.dimension_names else []
     selects = [exp.column(name, table=head) for name, _ in resolved.keys]
@@ -389,8 +392,10 @@ def _interval(number: int, unit: str) -> exp.Interval:
 
 def _beside(resolved: ResolvedQuery, metric: Metric, value: exp.Expression, head: str) -> list[exp.Expression]:
     """Return a metric's column with the comparison columns that stand beside it."""
-    extra = (f"{metric.name}_previous", f"{metric.name}_change") if resolved.compared else ()
-    return [value, *(exp.column(name, table=head) for name in extra)]
+    if resolved.compared is None:
+        return [value]
+    previous = zero_if_absent(metric, exp.column(f"{metric.name}_previous", table=head))
+    return [value, named(previous, f"{metric.name}_previous"), exp.column(f"{metric.name}_change", table=head)]
 
 
 def _condition(draft: Draft, condition: Condition) -> exp.Expr:

@@ -33,7 +33,7 @@ from wenshu.semantic_layer.table import UNKNOWN
 from wenshu.semantic_layer.text import Language, Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
-UNITS = {Grain.DAY: Text("day", "天"), Grain.WEEK: Text("week", "周"), Grain.MONTH: Text("month", "月")}
+UNITS = {Grain.HOUR: Text("hour", "小时"), Grain.DAY: Text("day", "天"), Grain.WEEK: Text("week", "周"), Grain.MONTH: Text("month", "月")}
 OPS: dict[Op, Text] = {
     Op.EQ: same("="), Op.NE: same("≠"), Op.IN: Text("is one of", "属于"), Op.NOT_IN: Text("is none of", "不属于"),
     Op.LT: same("<"), Op.LE: same("≤"), Op.GT: same(">"), Op.GE: same("≥"), Op.BETWEEN: Text("between", "介于"),

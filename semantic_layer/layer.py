@@ -24,6 +24,7 @@ from wenshu.semantic_layer.profile import (
     coverage_query,
     profile_path,
     read_profile,
+    unmatched_query,
     values_query,
     write_profile,
 )
@@ -117,7 +118,12 @@ class SemanticLayer:
             for name, value in self.engine.run(self._guarded(listed), max_rows=most).rows:
                 values.setdefault(str(name), []).append(str(value))
         bounded = {name: tuple(sorted(found)) for name, found in values.items() if len(found) <= MOST_VALUES}
-        return DataProfile(coverage=coverage, values=bounded)
+        complete: list[str] = []
+        if (unmatched := unmatched_query(self.model)) is not None:
+            most = len(self.model.relationships)
+            found = self.engine.run(self._guarded(unmatched), max_rows=most).rows
+            complete = [str(name) for name, rows in found if rows == 0]
+        return DataProfile(coverage=coverage, values=bounded, complete=frozenset(complete))
 
     @property
     def coverage(self) -> DateRange:
@@ -155,6 +161,7 @@ class SemanticLayer:
             as_of=as_of,
             coverage=DateRange(coverage.start, max(min(as_of, coverage.end), coverage.start)),
             by_dataset=self.profile.coverage,
+            complete=self.profile.complete,
         )
         statement = self._guarded(compile_query(resolved))
         return CompiledQuery(resolved=resolved, statement=statement, columns=_columns(resolved))

@@ -6,7 +6,8 @@ from sqlglot import exp
 
 from wenshu.semantic_layer import model as m
 from wenshu.semantic_layer.behaviour_keys import LIFECYCLE_STAGE, STAGES
-from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.conditions import date_literal
+from wenshu.semantic_layer.periods import DateRange, bucket_start, buckets
 from wenshu.semantic_layer.repurchase_sql import buckets_before, into_next_bucket, period_before
 from wenshu.semantic_layer.sources import Leaf
 from wenshu.semantic_layer.sql_tree import join, named, select_from
@@ -22,19 +23,20 @@ from wenshu.semantic_layer.user_rows import (
     grouped,
     inside,
     is_present,
+    sum_of,
+    unit_later,
+    units_between,
     unnested,
-)
+    whole,
+)  # fmt: skip
+
+MOST_BITS = 61  # buckets of a series that a BIGINT holds as bits, with the one before
 
 
 def lifecycle(asked: Asked, leaf: Leaf, metric: m.Lifecycle) -> Parts:
     """Return the users of each stage by the keys: active in the period, in the one before, entered in it."""
-    people, activity, staged = asked.cte("people"), asked.cte("activity"), asked.cte("stages")
-    parts = [*_people(asked, asked.binder.leaf(metric.start)), *_activity(asked, leaf)]
-    if asked.grain is None:
-        entered = inside(asked.period, "entered_on")
-    else:
-        entry = asked.shift(col("entered_on")) if asked.shift else col("entered_on")
-        entered = exp.EQ(this=bucket_expression(entry, asked.grain), expression=col(str(asked.grain)))
+    activity, staged = asked.cte("activity"), asked.cte("stages")
+    parts, entered = _activity_of_people(asked, leaf, asked.binder.leaf(metric.start))
     stage = (
         exp.Case()
         .when(exp.and_(col("is_active"), entered), exp.Literal.string("new"))
@@ -42,13 +44,12 @@ def lifecycle(asked: Asked, leaf: Leaf, metric: m.Lifecycle) -> Parts:
         .when(col("is_active"), exp.Literal.string("resurrecting"))
         .else_(exp.Literal.string("dormant"))
     )  # fmt: skip
-    select = select_from(activity, [*columns(asked.keys), named(stage, "stage")])
-    join(select, people, "INNER", equal(activity, people, ("user_id",)))
+    select = select_from(activity, [*columns((*asked.keys, "users")), named(stage, "stage")])
     parts.append((staged, select.where(exp.or_(col("is_active"), col("was_active")), copy=False)))
     names = [metric.stage] if metric.stage else [name for name, _ in STAGES]
 
     def of_stage(name: str) -> exp.Expr:
-        return count_of(exp.EQ(this=col("stage"), expression=exp.Literal.string(name)))
+        return sum_of(col("users"), exp.EQ(this=col("stage"), expression=exp.Literal.string(name)))
 
     users = f"{leaf.column}_users"
     if asked.own_key is None:
@@ -76,9 +77,80 @@ def _people(asked: Asked, entry: Leaf) -> Parts:
     return [*parts, (asked.cte("people"), kept)]
 
 
-def _activity(asked: Asked, leaf: Leaf) -> Parts:
+def _activity_of_people(asked: Asked, leaf: Leaf, entry: Leaf) -> tuple[Parts, exp.Expr]:
+    """Return the CTEs up to activity — the keys, users, is_active, was_active — and the condition of having entered.
+
+    Of a series, users of the same pattern of active buckets are counted together.
+    """
+    people, active, activity = asked.cte("people"), asked.cte("active_users"), asked.cte("activity")
+    flags = ("is_active", "was_active")
+    parts = _people(asked, entry)
+    if _has_whole_buckets(asked) and len(_buckets(asked)) <= MOST_BITS:
+        return [*parts, *_patterns(asked, leaf)], exp.EQ(this=col("entered_in"), expression=col("bucket_number"))
+    parts += _activity(asked, leaf, active)
+    shown = select_from(active, columns((*asked.keys, *flags, "entered_on")))
+    shown.append("expressions", named(whole(1), "users"))
+    parts.append((activity, join(shown, people, "INNER", equal(active, people, ("user_id",)))))
+    if asked.grain is None:
+        return parts, inside(asked.period, "entered_on")
+    entered_on = asked.shift(col("entered_on")) if asked.shift else col("entered_on")
+    return parts, exp.EQ(this=bucket_expression(entered_on, asked.grain), expression=col(str(asked.grain)))
+
+
+def _has_whole_buckets(asked: Asked) -> bool:
+    """Say whether a bucket of the series is the same days as when the next one is held against it: none is cut at its start."""
+    grain, start = asked.grain, asked.period.start
+    return grain is not None and asked.shift is None and start == bucket_start(start, grain)
+
+
+def _buckets(asked: Asked) -> list[DateRange]:
+    """Return the buckets of a series, and before them the one that the first is held against."""
+    assert asked.grain is not None
+    return list(buckets(DateRange(buckets_before(asked).start, asked.period.end), asked.grain))
+
+
+def _patterns(asked: Asked, leaf: Leaf) -> Parts:
+    """Return a series' activity in one scan: a user's active buckets as the bits of a number, equal ones together."""
+    assert asked.grain is not None
+    grain, all_buckets = asked.grain, _buckets(asked)
+    people, patterns, numbers = asked.cte("people"), asked.cte("activity_patterns"), asked.cte("bucket_numbers")
+    users, activity = asked.cte("active_buckets"), asked.cte("activity")
+    origin = date_literal(all_buckets[0].start)
+    rows = asked.plain_rows(leaf, {"active_on": day_of}, DateRange(all_buckets[0].start, asked.period.end))
+    one = exp.cast(whole(1), "BIGINT")
+    bit = exp.BitwiseLeftShift(this=one, expression=units_between(origin.copy(), col("active_on"), grain))
+    bits = exp.BitwiseOrAgg(this=bit)
+    rows_name = asked.cte("active_days")
+    folded = grouped(select_from(rows_name, [col("user_id"), named(bits, "active_in")]), ("user_id",))
+    dimensions = tuple(key for key in asked.keys if key != str(grain))
+    by = (*dimensions, "entered_in", "active_in")
+    entered_in = named(units_between(origin.copy(), col("entered_on"), grain), "entered_in")
+    counted = select_from(users, [*columns(dimensions), entered_in, col("active_in"), named(count_of(), "users")])
+    join(counted, people, "INNER", equal(users, people, ("user_id",)))
+    first = all_buckets[0].start
+
+    def bit_of(place: exp.Expr) -> exp.Expr:
+        shifted = exp.paren(exp.BitwiseRightShift(this=col("active_in"), expression=place), copy=False)
+        return exp.EQ(this=exp.BitwiseAnd(this=shifted, expression=whole(1)), expression=whole(1))
+
+    before = exp.paren(exp.Sub(this=col("bucket_number"), expression=whole(1)), copy=False)
+    series = select_from(patterns, [
+        named(unit_later(date_literal(first), col("bucket_number"), grain), str(grain)), *columns(dimensions), col("users"),
+        col("entered_in"), col("bucket_number"),
+        named(bit_of(col("bucket_number")), "is_active"), named(bit_of(before), "was_active"),
+    ])  # fmt: skip
+    listed = exp.Explode(this=exp.GenerateSeries(start=whole(1), end=whole(len(all_buckets) - 1)))
+    return [
+        (rows_name, rows),
+        (users, folded),
+        (patterns, grouped(counted, by)),
+        (numbers, exp.Select(expressions=[named(listed, "bucket_number")])),
+        (activity, join(series, numbers, "CROSS")),
+    ]
+
+
+def _activity(asked: Asked, leaf: Leaf, activity: str) -> Parts:
     """Return for each user, and bucket of a series, whether they are active in it and were in the one before."""
-    activity = asked.cte("activity")
     if asked.grain is None:
         previous = period_before(asked)
         rows = asked.plain_rows(leaf, {"active_on": day_of}, DateRange(previous.start, asked.period.end))

@@ -1,7 +1,7 @@
 """Owns the semantic model: datasets, dimensions, relationships and metrics as immutable values. Knows nothing of YAML or SQL dialects.
 
 Expressions are sqlglot trees whose columns carry the name of their dataset, or none for a dataset's own columns;
-the reserved column `as_of` stands for the last complete day.
+the reserved column `as_of` stands for the last complete day, `period_start` and `period_end` for the days asked about.
 """
 
 import re
@@ -20,7 +20,7 @@ from wenshu.semantic_layer.text import Text
 
 RetentionMode = Literal["on", "on_or_after", "within"]
 DimensionType = Literal["string", "number", "date", "time", "boolean"]
-AS_OF = "as_of"
+AS_OF, PERIOD_START, PERIOD_END = "as_of", "period_start", "period_end"
 MOST_DAYS = 1_000  # of any window that a question may ask for
 
 
@@ -113,6 +113,10 @@ class Relationship:
     one: str
     many_columns: tuple[str, ...]
     one_columns: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.many}({','.join(self.many_columns)}) to {self.one}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -470,9 +474,9 @@ def _chosen_steps(funnel: Funnel, names: list[str]) -> tuple[FunnelStep, ...]:
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known)
-            raise QueryError(
-                "invalid_parameter", Text(f"There is no funnel step “{name}”.", f"没有名为“{name}”的漏斗步骤。"), hint
-            )
+            steps = Text(f"Its steps are {', '.join(known)}.", f"可用的步骤：{'、'.join(known)}。")
+            message = Text(f"There is no funnel step “{name}”.", f"没有名为“{name}”的漏斗步骤。")
+            raise QueryError("invalid_parameter", message, hint if hint.en else steps)
     if len(names) < 2:
         raise QueryError(
             "invalid_parameter",

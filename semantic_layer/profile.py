@@ -17,6 +17,7 @@ from sqlglot import exp
 from wenshu.semantic_layer.errors import EngineError
 from wenshu.semantic_layer.model import Dimension, Model
 from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.sql_tree import join, named, select_from
 from wenshu.semantic_layer.text import Text
 
 MOST_VALUES = 20_000  # of one dimension; of a longer one none is indexed, and its values are asked for by name
@@ -24,10 +25,14 @@ MOST_VALUES = 20_000  # of one dimension; of a longer one none is indexed, and i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataProfile:
-    """Hold the dates that the data cover, by dataset, and the values of the indexed dimensions."""
+    """Hold the dates that the data cover, by dataset, and the values of the indexed dimensions.
+
+    `complete` names the relationships in which every row of the many side has its row on the one side.
+    """
 
     coverage: Mapping[str, DateRange]
     values: Mapping[str, tuple[str, ...]]
+    complete: frozenset[str] = frozenset()
 
     @property
     def whole(self) -> DateRange:
@@ -78,6 +83,26 @@ def values_query(model: Model) -> exp.Query | None:
     return _union(selects)
 
 
+def unmatched_query(model: Model) -> exp.Query | None:
+    """Return the statement that counts each relationship's rows without their row on the one side: (relationship, rows)."""
+    selects = []
+    for r in model.relationships:
+        many, one = model.dataset_by_name[r.many], model.dataset_by_name[r.one]
+        if not isinstance(many.source, str) or not isinstance(one.source, str):
+            continue
+        on = [
+            exp.EQ(this=exp.column(a, table="many"), expression=exp.column(b, table="one"))
+            for a, b in zip(r.many_columns, r.one_columns, strict=True)
+        ]
+        missing = exp.Is(this=exp.column(r.one_columns[0], table="one"), expression=exp.null())
+        columns = [named(exp.Literal.string(r.name), "relationship"), named(exp.Count(this=exp.Star()), "unmatched")]
+        select = join(
+            select_from(exp.table_(many.source, alias="many"), columns), exp.table_(one.source, alias="one"), "LEFT", on
+        )
+        selects.append(select.where(missing, copy=False))
+    return _union(selects)
+
+
 def looked_up(dimension: Dimension) -> bool:
     """Say whether a dimension's values are found in the data; a dimension that lists its values has them already."""
     foreign = any(column.table not in ("", dimension.dataset) for column in dimension.expr.find_all(exp.Column))
@@ -103,7 +128,9 @@ def _union(selects: list[exp.Select]) -> exp.Query | None:
 
 def profile_path(folder: Path, model: Model, data_version: str) -> Path:
     """Return the file that keeps the profile of this model over this version of the data."""
-    asked = "\n".join(str(tree.sql("duckdb")) for tree in (coverage_query(model), values_query(model)) if tree)
+    asked = "\n".join(
+        str(tree.sql("duckdb")) for tree in (coverage_query(model), values_query(model), unmatched_query(model)) if tree
+    )
     digest = hashlib.sha256(f"{data_version}\n{asked}".encode()).hexdigest()[:24]
     return folder / f"profile-{model.name}-{digest}.json"
 
@@ -118,6 +145,7 @@ def read_profile(path: Path) -> DataProfile | None:
                 for name, (a, b) in data["coverage"].items()
             },
             values={name: tuple(values) for name, values in data["values"].items()},
+            complete=frozenset(data["complete"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -128,6 +156,7 @@ def write_profile(path: Path, profile: DataProfile) -> None:
     data = {
         "coverage": {name: [str(c.start), str(c.end)] for name, c in profile.coverage.items()},
         "values": {name: list(values) for name, values in profile.values.items()},
+        "complete": sorted(profile.complete),
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,6 @@ from wenshu.semantic_layer.user_rows import (
     columns,
     count_of,
     date_later,
-    day_later,
     day_of,
     equal,
     grouped,
@@ -28,6 +27,7 @@ from wenshu.semantic_layer.user_rows import (
     is_present,
     moment_of,
     negated,
+    unit_later,
     units_between,
     whole,
 )
@@ -66,7 +66,7 @@ def repurchase_within(asked: Asked, leaf: Leaf, metric: m.RepurchaseWithin) -> P
     until = DateRange(asked.history.start, max(asked.binder.as_of, asked.history.start))
     parts = _in_sequence(asked, leaf, windows, "numbered_rows", until)
     over = is_over(asked, col("row_on"), metric.days)
-    in_time = exp.LTE(this=col("next_on"), expression=day_later(col("row_on"), metric.days))
+    in_time = exp.LTE(this=col("next_on"), expression=unit_later(col("row_on"), metric.days))
     counts = [
         named(count_of(over), f"{leaf.column}_cohort"),
         named(count_of(exp.and_(over.copy(), in_time)), f"{leaf.column}_repeat_users"),
@@ -125,8 +125,6 @@ def buckets_before(asked: Asked) -> DateRange:
     """Return the dates of the buckets before each of the period's, whole ones."""
     assert asked.grain is not None
     first, last = bucket_start(asked.period.start, asked.grain), bucket_start(asked.period.end, asked.grain)
-    if asked.shift is not None:  # a compared series may be moved by days into longer buckets
-        first, last = date_later(first, -1, asked.grain), date_later(last, 1, asked.grain)
     return DateRange(date_later(first, -1, asked.grain), last - timedelta(days=1))
 
 

@@ -3,7 +3,7 @@
 What comes out names every dataset, join, column and date; the compiler only writes it down as SQL.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
@@ -81,9 +81,11 @@ class ResolvedQuery:
 
 
 def resolve(
-    query: Query, model: Model, *, as_of: date, coverage: DateRange, by_dataset: Mapping[str, DateRange] = EVERYWHERE
+    query: Query, model: Model, *, as_of: date, coverage: DateRange, by_dataset: Mapping[str, DateRange] = EVERYWHERE,
+    complete: Collection[str] = (),
 ) -> ResolvedQuery:  # fmt: skip
-    """Bind `query` to `model`; `coverage` holds the dates the data cover, `by_dataset` those of each dataset.
+    """Bind `query` to `model`; `coverage` holds the dates the data cover, `by_dataset` those of each dataset, `complete`
+    the relationships without unmatched rows, whose joins drop nothing.
 
     Raises `QueryError` where a name is unknown, a join would double rows, or the period lies outside the data.
     """
@@ -99,7 +101,7 @@ def resolve(
                 f"最多 {MOST_METRICS} 个指标、{MOST_DIMENSIONS} 个维度。",
             ),
         )
-    binder = Binder(model, as_of)
+    binder = Binder(model, as_of, complete)
     metrics = tuple(binder.metric(name) for name in query.metrics)
     query = _with_stages(_with_canonical_names(query, binder), metrics)
     leaves = _apart(dict.fromkeys(leaf for metric in metrics for leaf in binder.leaves(metric, None)))
@@ -211,9 +213,7 @@ def effective_period(asked: DateRange | None, coverage: DateRange) -> tuple[Date
 # the variants of a query ----------------------------------------------------------------------------------------------
 
 
-def _compared(
-    query: Query, period: DateRange
-) -> tuple[DateRange | None, Callable[[exp.Expr], exp.Expr] | None]:
+def _compared(query: Query, period: DateRange) -> tuple[DateRange | None, Callable[[exp.Expr], exp.Expr] | None]:
     """Return the compared period and, for a series, how its times move to the current buckets."""
     match query.compare:
         case None:
@@ -303,7 +303,9 @@ def _variants(
             if own_key is not None:
                 raise no_such_key(leaf.aggregate, own_key)
             doubles = _doubling_key(binder, leaf, dimensions, both(filters, leaf.filters))
-            groups.setdefault((leaf.aggregate.dataset, f"{leaf.aggregate.time}{leaf.aggregate.undated}{doubles}"), []).append(leaf)
+            groups.setdefault(
+                (leaf.aggregate.dataset, f"{leaf.aggregate.time}{leaf.aggregate.undated}{doubles}"), []
+            ).append(leaf)
         sources += [
             binder.source(tuple(group), plain, grain, period, filters, shift if moved else None)
             for group in groups.values()

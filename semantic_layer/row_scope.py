@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.conditions import date_literal
-from wenshu.semantic_layer.model import AS_OF, Aggregate, Dimension
+from wenshu.semantic_layer.model import Aggregate, Dimension
+from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.refusals import no_relationship
 from wenshu.semantic_layer.sources import Join, Source
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Scope:
     """Collect the joins one source needs while its expressions are bound."""
 
-    def __init__(self, binder: "Binder", aggregate: Aggregate) -> None:
+    def __init__(self, binder: "Binder", aggregate: Aggregate, period: DateRange | None = None) -> None:
         self.binder, self.aggregate = binder, aggregate
+        self.period = period or binder.period
         self.joins: list[Join] = []
 
     def join(self, joins: Iterable[Join]) -> None:
@@ -35,8 +36,8 @@ class Scope:
         self, keys: list[tuple[str, exp.Expr]], where: list[exp.Expr], aggregates: list[tuple[str, exp.Expr]]
     ) -> Source:  # fmt: skip
         """Return what was bound as one source."""
-        dataset = self.binder.dated(self.binder.model.dataset_by_name[self.aggregate.dataset])
-        joins = (replace(step, dataset=self.binder.dated(step.dataset)) for step in self.joins)
+        dataset = self.binder.dated(self.binder.model.dataset_by_name[self.aggregate.dataset], self.period)
+        joins = (replace(step, dataset=self.binder.dated(step.dataset, self.period)) for step in self.joins)
         return Source(
             dataset=dataset, joins=tuple(joins), keys=tuple(keys), where=tuple(where), aggregates=tuple(aggregates)
         )
@@ -55,13 +56,13 @@ class Scope:
         return case.when(exp.GTE(this=expr.copy(), expression=exp.Literal.number(f"{dimension.bands[-1]:g}")), last)
 
     def bind(self, expr: exp.Expr, dataset: str) -> exp.Expr:
-        """Return a copy whose columns carry their dataset and whose `as_of` is a date, joining what it names."""
+        """Return a copy whose columns carry their dataset and whose reserved ones are dates, joining what it names."""
 
         def qualify(node: exp.Expr) -> exp.Expr:
             if not isinstance(node, exp.Column):
                 return node
-            if not node.table and node.name == AS_OF:
-                return date_literal(self.binder.as_of)
+            if (day := self.binder.reserved(node, self.period)) is not None:
+                return day
             table = node.table or dataset
             if table not in (self.aggregate.dataset, *(join.dataset.name for join in self.joins)):
                 path = self.binder.path(self.aggregate.dataset, table)

@@ -80,8 +80,7 @@ def rfm_segment(
     rows = by_name[of.dataset]
     owner = next((r for r in relationships if r.many == rows.name and by_name[r.one].entity), None)
     time = of.time or rows.time
-    parts = (of.where, value.where, value.expr, time)
-    foreign = [c for part in parts if part is not None for c in part.find_all(exp.Column) if c.table not in ("", rows.name)]
+    foreign = _is_foreign(rows, of.where, value.where, value.expr, time)
     if owner is None or time is None or value.dataset != of.dataset or of.filters or value.filters or foreign:
         raise QueryError(
             "invalid_segment",
@@ -121,6 +120,12 @@ def rfm_segment(
     return dataset, link
 
 
+def _is_foreign(rows: m.Dataset, *parts: exp.Expr | None) -> bool:
+    """Say whether one of the parts names a column of another dataset, which the segment's SELECT does not join."""
+    named = (column for part in parts if part is not None for column in part.find_all(exp.Column))
+    return any(column.table not in ("", rows.name) for column in named)
+
+
 def _filled(tree: exp.Expr, parts: dict[str, exp.Expr], rows: exp.Expr) -> exp.Expr:
     """Return a template with the parts of the model put in."""
 
@@ -144,7 +149,8 @@ def activity_segment(
     rows, users = by_name[of.dataset], by_name[start.dataset]
     owner = next((r for r in relationships if r.many == rows.name and r.one == users.name), None)
     time, entered = of.time or rows.time, start.time or users.time
-    if owner is None or time is None or entered is None or not users.entity or not isinstance(users.source, str):
+    foreign = _is_foreign(rows, of.where, time) or bool(of.filters or start.filters)
+    if owner is None or time is None or entered is None or not users.entity or not isinstance(users.source, str) or foreign:
         raise QueryError(
             "invalid_segment",
             Text(

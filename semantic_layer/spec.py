@@ -151,7 +151,7 @@ class RetentionSpec(MetricSpec):
     on_or_after: int | None = Field(default=None, ge=0)
     within: int | None = Field(default=None, ge=1)
     bracket: tuple[int, int] | None = None
-    unit: Literal["day", "week", "month"] = "day"
+    unit: Literal["hour", "day", "week", "month"] = "day"
     cohort: Literal["first", "recurring"] = "first"
     window: Literal["calendar", "hours"] = "calendar"
 

@@ -3,6 +3,7 @@
 Knows no metric: each topic (cohorts, repurchase, funnels, lifecycle, averages) puts these parts together in its own module.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -115,7 +116,7 @@ def value_of(row: Row) -> exp.Expr:
 
 
 def unit_of(unit: Grain) -> RowColumn:
-    """Return the column of the first day of a row's day, week or month."""
+    """Return the column of the first day of a row's day, week or month, or of its hour."""
     return lambda row: bucket_expression(row.time.copy(), unit)
 
 
@@ -124,7 +125,7 @@ def unit_of(unit: Grain) -> RowColumn:
 
 def later(start: exp.Expr, number: int | exp.Expr, unit: Grain = Grain.DAY) -> exp.Expr:
     """Return the moment `number` units after another."""
-    name = "DAY" if unit in (Grain.DAY, Grain.WEEK) else "MONTH"
+    name = "HOUR" if unit is Grain.HOUR else "MONTH" if unit in MONTHS else "DAY"
     size = 7 if unit is Grain.WEEK else MONTHS.get(unit, 1)
     if isinstance(number, int):
         span: exp.Expr = exp.Interval(this=exp.Literal.string(str(number * size)), unit=exp.var(name))
@@ -134,8 +135,10 @@ def later(start: exp.Expr, number: int | exp.Expr, unit: Grain = Grain.DAY) -> e
     return exp.Add(this=start, expression=span)
 
 
-def day_later(start: exp.Expr, number: int | exp.Expr, unit: Grain = Grain.DAY) -> exp.Expr:
-    return exp.cast(later(start, number, unit), "DATE")
+def unit_later(start: exp.Expr, number: int | exp.Expr, unit: Grain = Grain.DAY) -> exp.Expr:
+    """Return the first day, or hour, of the unit `number` units after one."""
+    moment = later(start, number, unit)
+    return moment if unit is Grain.HOUR else exp.cast(moment, "DATE")
 
 
 def units_between(earlier: exp.Expr, later: exp.Expr, unit: Grain = Grain.DAY) -> exp.Expr:
@@ -159,6 +162,8 @@ def date_later(day: date, units: int, unit: Grain = Grain.DAY) -> date:
     try:
         if unit in MONTHS:
             return add_months(day, units * MONTHS[unit])
+        if unit is Grain.HOUR:
+            return day + timedelta(days=math.ceil(units / 24))
         return day + timedelta(days=units * (7 if unit is Grain.WEEK else 1))
     except (OverflowError, ValueError):
         return date.max
@@ -169,9 +174,11 @@ def is_over(asked: Asked, start: exp.Expr, number: int | exp.Expr, unit: Grain =
 
     A start that is a day or the first of a unit has whole units after it, a moment has spans of 24 hours.
     """
-    following = number + 1 if isinstance(number, int) else exp.paren(exp.Add(this=number, expression=whole(1)))
-    end = date_literal(date_later(asked.binder.as_of, 1))
-    return exp.LTE(this=later(start, following, unit), expression=end)
+    end = date_later(asked.binder.as_of, 1)
+    if isinstance(number, int):  # the last start that is over, as a literal
+        return exp.LTE(this=start, expression=date_literal(date_later(end, -number - 1, unit)))
+    following = exp.paren(exp.Add(this=number, expression=whole(1)))
+    return exp.LTE(this=later(start, following, unit), expression=date_literal(end))
 
 
 def inside(period: DateRange, column: str) -> exp.Expr:

@@ -45,14 +45,14 @@ Key = tuple[Any, ...]
 
 # The model --------------------------------------------------------------------------------------------------------------
 
-MODES: dict[str, Any] = {"on": 1, "on_or_after": 1, "within": 3, "bracket": [1, 3]}
+MODES: dict[str, Any] = {"on": 1, "on_or_after": 1, "within": 3, "bracket": [0, 2]}
 STAGES = ("new", "returning", "resurrecting", "dormant")
 RETENTION = {
     f"retention_{start}_{mode}_{unit}_{cohort}_{window}": {
         "type": "retention", "start": start, "return": "actions", mode: MODES[mode], "unit": unit, "cohort": cohort, "window": window,
     }
     for start, mode, unit, cohort, window in product(
-        ("registrations", "opens"), MODES, ("day", "week", "month"), ("first", "recurring"), ("calendar", "hours")
+        ("registrations", "opens"), MODES, ("hour", "day", "week", "month"), ("first", "recurring"), ("calendar", "hours")
     )
     if window == "calendar" or unit == "day"
 }  # fmt: skip
@@ -216,20 +216,25 @@ def queries(draw: st.DrawFn) -> Query:
 # The oracle: what the definitions say, row by row -------------------------------------------------------------------------
 
 
-def unit_start(day: date, unit: Grain) -> date:
-    return bucket_start(day, unit)
+LENGTHS = {Grain.HOUR: timedelta(hours=1), Grain.DAY: DAY, Grain.WEEK: 7 * DAY}
+
+
+def unit_start(moment: datetime, unit: Grain) -> datetime:
+    if unit is Grain.HOUR:
+        return moment.replace(minute=0, second=0, microsecond=0)
+    return datetime.combine(bucket_start(moment.date(), unit), datetime.min.time())
 
 
 def units_later(start: datetime, number: int, unit: Grain) -> datetime:
     if unit is Grain.MONTH:
         return datetime.combine(add_months(start.date(), number), start.time())
-    return start + number * (7 if unit is Grain.WEEK else 1) * DAY
+    return start + number * LENGTHS[unit]
 
 
-def units_apart(start: date, end: date, unit: Grain) -> int:
+def units_apart(start: datetime, end: datetime, unit: Grain) -> int:
     if unit is Grain.MONTH:
         return (end.year - start.year) * 12 + end.month - start.month
-    return (end - start).days // (7 if unit is Grain.WEEK else 1)
+    return (end - start) // LENGTHS[unit]
 
 
 @dataclass
@@ -297,7 +302,7 @@ class Oracle:
 
     def bucket(self, day: date) -> date:
         assert self.query.grain is not None
-        return unit_start(day, self.query.grain)
+        return bucket_start(day, self.query.grain)
 
     def number(self, default: int) -> int:
         return int(self.parameters.get("n", default))
@@ -325,38 +330,37 @@ class Oracle:
                 return self.average_over(period)
         return self.funnel(period)
 
-    def entries(self, period: DateRange, unit: Grain, *, first: bool, hours: bool = False) -> list[tuple[Row, date, datetime]]:
-        """Return who entered, with the first day of the unit and the moment."""
-        out: dict[Any, tuple[Row, date, datetime]] = {}
+    def entries(self, period: DateRange, unit: Grain, *, first: bool) -> list[tuple[Row, datetime, datetime]]:
+        """Return who entered, with the start of the unit and the moment."""
+        out: dict[Any, tuple[Row, datetime, datetime]] = {}
         met: set[int] = set()
         for row in self.rows(self.spec["start"]):
             is_first = row["user"] not in met
             met.add(row["user"])
             if first and not is_first or not period.start <= row["at"].date() <= period.end or not self.kept(row):
                 continue
-            entered = unit_start(row["at"].date(), unit)
+            entered = unit_start(row["at"], unit)
             out.setdefault((row["user"], entered, self.key(row)), (row, entered, row["at"]))
         return list(out.values())
 
     def retention(self, period: DateRange) -> dict[Key, Row]:
         mode = next(mode for mode in MODES if mode in self.spec)
-        low, high = self.spec["bracket"] if mode == "bracket" else (1, self.spec.get(mode))
+        low, high = (0, 2) if mode == "bracket" else (1, self.spec.get(mode))
         n = self.number(high)
         if mode in ("on", "on_or_after"):
             low = n
         unit, hours = Grain(self.spec["unit"]), self.spec["window"] == "hours"
         numbers = [n] if self.own is None else list(range(low, n + 1)) if mode in ("within", "bracket") else list(range(n + 1))
-        if mode in ("within", "bracket") and n < low:
-            raise AssertionError("the query is refused")
         out = Counts("cohort", "retained", "left_out")
-        for row, entered, at in self.entries(period, unit, first=self.spec["cohort"] == "first", hours=hours):
+        for row, entered, at in self.entries(period, unit, first=self.spec["cohort"] == "first"):
             back: set[int] = set()
             for action in self.until_today("actions"):
                 if action["user"] == row["user"]:
-                    apart = (action["at"] - at) // DAY if hours else units_apart(entered, unit_start(action["at"].date(), unit), unit)
-                    back.add(apart)
+                    apart = (action["at"] - at) // DAY if hours else units_apart(entered, unit_start(action["at"], unit), unit)
+                    if mode != "bracket" or unit is not Grain.DAY or action["at"] >= at:
+                        back.add(apart)
             for number in numbers:
-                over = units_later(at if hours else datetime(entered.year, entered.month, entered.day), number + 1, unit)
+                over = units_later(at if hours else entered, number + 1, unit)
                 key = (*self.key(row), *([number] if self.own else []))
                 if over > datetime.combine(self.today + DAY, datetime.min.time()):
                     out.add(key, left_out=1)
@@ -372,12 +376,12 @@ class Oracle:
             spent = [o for o in self.until_today(self.spec["value"]) if o["user"] == row["user"]]
             for number in [n] if self.own is None else range(n + 1):
                 key = (*self.key(row), *([number] if self.own else []))
-                if entered + number * DAY > self.today:
+                if entered.date() + number * DAY > self.today:
                     out.add(key, left_out=1)
                     continue
                 amount = sum(
                     order["value"] if self.spec["value"] == "spend" else 1
-                    for order in spent if 0 <= (order["at"].date() - entered).days <= number
+                    for order in spent if 0 <= (order["at"].date() - entered.date()).days <= number
                 )  # fmt: skip
                 out.add(key, cohort=1, amount=amount)
         return out.all(self)
@@ -419,7 +423,7 @@ class Oracle:
             yield None, previous, period
             return
         for now in buckets(period, self.query.grain):
-            before = unit_start(now.start - DAY, self.query.grain)
+            before = bucket_start(now.start - DAY, self.query.grain)
             dates = now.intersect(period)
             assert dates is not None
             yield now.start, DateRange(before, now.start - DAY), dates
@@ -461,7 +465,7 @@ class Oracle:
         filled: dict[Key, list[Row]] = {}
         for row in self.tables[ANCHORS[self.spec["metric"]]]:  # of nobody, too: it is no metric of users
             if period.start <= row["at"].date() <= period.end and row.get("paid", True) and self.kept(row):
-                filled.setdefault((self.key(row), unit_start(row["at"].date(), over)), []).append(row)
+                filled.setdefault((self.key(row), bucket_start(row["at"].date(), over)), []).append(row)
         sums: dict[Key, float] = {}
         for (key, _), rows in filled.items():
             value = sum(row["value"] for row in rows) if self.spec["metric"] == "spend" else len({r["user"] for r in rows} - {None})
@@ -472,11 +476,11 @@ class Oracle:
             spans = set()
             for n in range(period.days):
                 day = period.start + n * DAY
-                here = not self.query.grain or unit_start(day, self.query.grain) == key[0]
+                here = not self.query.grain or bucket_start(day, self.query.grain) == key[0]
                 if "weekday" in self.dimensions:
                     here = here and key[bool(self.query.grain) + self.dimensions.index("weekday")] == day.isoweekday()
                 if here and (not weekend or day.isoweekday() > 5):
-                    spans.add(unit_start(day, over))
+                    spans.add(bucket_start(day, over))
             out[key] = {"value": sums.get(key, 0) / len(spans) if spans else 0}
         return out
 

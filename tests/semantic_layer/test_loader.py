@@ -242,8 +242,8 @@ def check(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_prints_what_a_sound_model_has() -> None:
     done = check("check", "cdnow", "--lang", "en")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "cdnow: 2 datasets, {} dimensions, {} metrics.\n".format(
-        len(load_model("cdnow").dimensions), len(load_model("cdnow").metrics)
+    assert done.stdout == "cdnow: {} datasets, {} dimensions, {} metrics.\n".format(
+        len(load_model("cdnow").datasets), len(load_model("cdnow").dimensions), len(load_model("cdnow").metrics)
     )
 
 
