@@ -5,7 +5,7 @@ What no rule claims and is not filler is not understood. The rules stand by topi
 
 from collections.abc import Callable
 
-from wenshu.assistant.grammar_behaviour import read_cohorts, read_funnel
+from wenshu.assistant.grammar_behaviour import read_cohorts, read_funnel, read_returns
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_ranking import read_ranking, read_shares_and_trends
 from wenshu.assistant.grammar_subjects import (
@@ -18,7 +18,7 @@ from wenshu.assistant.grammar_subjects import (
     read_spread,
     read_values,
 )
-from wenshu.assistant.grammar_time import read_comparison, read_hours, read_times
+from wenshu.assistant.grammar_time import read_comparison, read_dates, read_hours, read_times
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.people import everyone
 from wenshu.assistant.reading import Reading
@@ -27,11 +27,13 @@ from wenshu.semantic_layer.model import Model
 RULES: tuple[Callable[[Reading], None], ...] = (
     read_comparison,
     read_times,
+    read_dates,
     read_averages,
     read_distribution,
     read_dropped,
     read_metrics,
     read_funnel,
+    read_returns,
     read_cohorts,
     read_hours,
     read_conditions,

@@ -3,7 +3,15 @@
 from wenshu.assistant.linker import Target
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER
-from wenshu.semantic_layer.model import Funnel, Lifecycle, LifetimeValue, Model, RepurchaseWithin, Retention
+from wenshu.semantic_layer.model import (
+    Funnel,
+    Lifecycle,
+    LifetimeValue,
+    Model,
+    PeriodReturn,
+    RepurchaseWithin,
+    Retention,
+)
 
 
 def read_funnel(reading: Reading) -> None:
@@ -54,10 +62,23 @@ def _chain(reading: Reading, start: int, known: set[str]) -> list[tuple[int, str
         if following is None:
             return chain
         step = next((t.value for t in reading.mentions[following].of("value") if t.value in known), None)
+        step = step or _step_within(reading, following)
         if step is None:
             return chain
         chain.append((following, str(step)))
         here = following
+
+
+def _step_within(reading: Reading, position: int) -> str | None:
+    """Return the step that a longer metric's name begins with (结算到|支付转化率)."""
+    mention = reading.mentions[position]
+    if not mention.of("metric") or mention.of("value"):
+        return None
+    for metric in reading.model.metrics:
+        for step in (*metric.steps, *metric.choices) if isinstance(metric, Funnel) else ():
+            if mention.text.startswith(step.label.zh) and mention.text != step.label.zh:
+                return step.name
+    return None
 
 
 def _named_step(targets: tuple[Target, ...], reading: Reading, chain: list[tuple[int, str]]) -> bool:
@@ -78,6 +99,22 @@ def _window(reading: Reading) -> int | None:
                 reading.claim(before)
             return int(mention.number)
     return None
+
+
+def read_returns(reading: Reading) -> None:
+    """8月的买家在9月又买的比例, August buyers who bought again in September: who came back from one period to the next."""
+    again = [i for i, mention in enumerate(reading.mentions) if mention.is_word("again") and reading.free(i)]
+    ranges = [phrase.period for phrase in reading.periods if phrase.period is not None]
+    if not again or len(ranges) != 2 or (ranges[1].start - ranges[0].end).days != 1:
+        return
+    for metric in reading.model.metrics:
+        if isinstance(metric, PeriodReturn) and not metric.lost:
+            reading.metrics = [(Target("metric", metric.name),)]
+            reading.periods = [reading.periods[1]]
+            reading.share = False
+            words = [i for i, m in enumerate(reading.mentions) if m.of("metric") or m.is_word("share", "conversion")]
+            reading.claim(*again, *words)
+            return
 
 
 def read_cohorts(reading: Reading) -> None:

@@ -7,7 +7,10 @@ from wenshu.assistant.linker import Mention, Target
 from wenshu.assistant.reading import COMPARED_BY, MULTIPLIERS, NumberCondition, Reading, UserCondition
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.model import Aggregate, Aggregation
+from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import Op
+
+BUCKETS = {"days": Grain.DAY, "weeks": Grain.WEEK, "months": Grain.MONTH}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +235,10 @@ def read_user_conditions(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("none") and reading.free(i):
             _read_none(reading, i)
+        grain = next((grain for name, grain in BUCKETS.items() if mention.is_word(name)), None)
+        if grain is not None and any(number.metric for number in reading.numbers) and not reading.has_groups:
+            reading.grain = grain  # days with GMV below 50k
+            reading.claim(i)
 
 
 def _names_users(reading: Reading) -> bool:

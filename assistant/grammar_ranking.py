@@ -1,6 +1,7 @@
 """Owns the rules about the form of a result: ranking, limits, shares, trends."""
 
-from wenshu.assistant.reading import Reading
+from wenshu.assistant.reading import Reading, is_counted
+from wenshu.semantic_layer.periods import Grain
 
 
 def read_ranking(reading: Reading) -> None:
@@ -17,6 +18,10 @@ def read_ranking(reading: Reading) -> None:
             if number is not None:
                 reading.limit = int(reading.mentions[number].number or 0) or None
                 reading.claim(number)
+                unit = number + 1
+                if unit < len(reading.mentions) and reading.mentions[unit].is_word("day_unit") and not reading.has_groups:
+                    reading.grain = Grain.DAY  # 最高的五天
+                    reading.claim(unit)
         elif mention.is_word("descending", "ascending"):
             reading.order = "ascending" if mention.is_word("ascending") else "descending"
             reading.claim(i)
@@ -56,7 +61,7 @@ def _limit_beside(reading: Reading, position: int) -> int | None:
 def read_shares_and_trends(reading: Reading) -> None:
     """占比, share of; 趋势, over time."""
     for i, mention in enumerate(reading.mentions):
-        if mention.is_word("share") and not mention.of("value") and reading.free(i):
+        if mention.is_word("share") and reading.free(i) and not (mention.of("value") and is_counted(reading, i)):
             reading.share = True
             reading.shares_part = any(reading.mentions[k].of("value") for k in reading.near(i, -1, 1))
             reading.claim(i)

@@ -1,22 +1,30 @@
 """Owns the rules about what is asked for: metrics, the values and dimensions around them, and plain nouns."""
 
+from sqlglot import exp
+
 from wenshu.assistant.grammar_conditions import is_person, rows_of
 from wenshu.assistant.linker import Mention, Target
 from wenshu.assistant.people import people, subject
-from wenshu.assistant.reading import Reading, ValueFilter
+from wenshu.assistant.reading import Reading, ValueFilter, is_counted
 from wenshu.semantic_layer.model import (
+    PERIOD_START,
     Aggregate,
     Aggregation,
+    AverageOver,
+    LifetimeValue,
     Metric,
     Model,
     Ratio,
+    RepurchaseWithin,
+    Retention,
 )
+from wenshu.semantic_layer.periods import Grain
 
 
 def read_averages(reading: Reading) -> None:
     """人均GMV, orders per buyer: the ratio in the model of the metric beside to the people or rows named."""
     for i, mention in enumerate(reading.mentions):
-        if not mention.is_word("each_of", "each_order") or not reading.free(i):
+        if not mention.is_word("each_of", "each_order", "each_day") or not reading.free(i):
             continue
         for k in (*reading.near(i, +1, 1), *reading.near(i, -1, 2)):
             above = {target.name for target in reading.mentions[k].of("metric")}
@@ -79,6 +87,11 @@ def read_spread(reading: Reading) -> None:
     datasets = [d.dataset for d in reading.model.dimensions if d.name == reading.dimensions[0]]
     named = next((dataset for dataset in datasets if dataset in reading.nouns), datasets[0])
     whose = reading.model.dataset_by_name[named]
+    own = next((d.name.removesuffix("_of_user") for d in whose.dimensions if d.name.endswith("_of_user")), None)
+    leaf = reading.model.metric_by_name.get(own) if own else None
+    if isinstance(leaf, Aggregate):
+        reading.metrics.append(tuple(Target("metric", name) for name in people(reading.model, leaf.dataset)))
+        return
     counted = reading.everyone if whose.entity or whose.is_segment else _rows_with(reading.model, named)
     if counted is not None:
         reading.metrics.append((Target("metric", counted),))
@@ -109,6 +122,8 @@ def read_dropped(reading: Reading) -> None:
 
 def _averages(reading: Reading, metric: Metric, above: set[str], word: Mention) -> bool:
     """Say whether a metric is the quotient of one of `above` and the people, or the rows, that a word names."""
+    if word.is_word("each_day"):
+        return isinstance(metric, AverageOver) and metric.metric in above and metric.over is Grain.DAY
     if not isinstance(metric, Ratio) or metric.numerator not in above:
         return False
     below = reading.model.metric_by_name[metric.denominator]
@@ -128,6 +143,8 @@ def read_metrics(reading: Reading) -> None:
             continue
         if _is_noun(reading, i) or _is_part(reading, i):
             continue
+        if reading.is_people(mention) and mention.of("dataset") and reading.has_word("only"):
+            continue  # only iOS users
         if reading.spread and any(t.name in reading.dimensions for t in mention.of("dimension")):
             continue
         if metrics not in reading.metrics:
@@ -141,6 +158,11 @@ def _is_noun(reading: Reading, position: int) -> bool:
         return False
     if any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1)):
         return False
+    mention, text = reading.mentions[position], reading.linked.text
+    if text[: mention.start].rstrip().endswith((",", "，")) or text[mention.end :].lstrip().startswith((",", "，")):
+        beside = [k for step in (-1, +1) for k in reading.near(position, step, 1)]
+        if any(reading.mentions[k].of("metric") for k in beside):
+            return False  # orders, refund rate and AOV
     return any(mention.of("metric") and not mention.of("dataset") for mention in reading.mentions) or reading.has_word(
         "vague"
     )
@@ -177,7 +199,11 @@ def read_values(reading: Reading) -> None:
         if not reading.mentions[i].of("value") or not reading.free(i):
             i += 1
             continue
-        if reading.mentions[i].is_word("filler") and not _is_counted(reading, i):
+        if _is_said_already(reading, i):
+            reading.claim(i)
+            i += 1
+            continue
+        if reading.mentions[i].is_word("share", "filler") and not is_counted(reading, i):
             reading.claim(i)
             i += 1
             continue
@@ -195,12 +221,28 @@ def read_values(reading: Reading) -> None:
         targets = tuple(reading.mentions[k].of("value") for k in group)
         reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(group) > 1))
         reading.claim(*range(i, last + 1))
+        for k in reading.near(last, +1, 1):  # 母婴和美妆|两个品类
+            if reading.mentions[k].number == len(group):
+                reading.claim(k)
+                reading.claim(*(n for n in reading.near(k, +1, 2) if reading.mentions[n].of("dimension")))
         i = last + 1
     for position, mention in enumerate(reading.mentions):
         if mention.is_word("missing") and reading.free(position):
             _read_missing(reading, position)
         elif mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
             reading.claim(position)
+
+
+def _is_said_already(reading: Reading, position: int) -> bool:
+    """Say whether a part of the users is what a cohort metric is about by itself (首购用户的30日复购率)."""
+    cohorts = (Retention, LifetimeValue, RepurchaseWithin)
+    names = {target.name.partition("[")[0] for targets in reading.metrics for target in targets}
+    relative = {
+        d.qualified for d in reading.model.dimensions
+        if any(column.name == PERIOD_START for column in d.expr.find_all(exp.Column))
+    }  # fmt: skip
+    newly = any(t.name in relative and t.value == "new" for t in reading.mentions[position].of("value"))
+    return newly and any(isinstance(m, cohorts) for m in reading.model.metrics if m.name in names)
 
 
 def _read_missing(reading: Reading, position: int) -> None:
@@ -212,17 +254,6 @@ def _read_missing(reading: Reading, position: int) -> None:
             reading.filters.append(ValueFilter(mentions=(targets,)))
             reading.claim(position, beside)
             return
-
-
-def _is_counted(reading: Reading, position: int) -> bool:
-    """Say whether a metric named counts rows that have the value (注册 as an event, not as how users came)."""
-    datasets = {target.name.rpartition(".")[0] for target in reading.mentions[position].of("value")}
-    return any(
-        leaf.dataset in datasets
-        for targets in reading.metrics
-        for target in targets
-        for leaf in reading.model.leaves(target.name)
-    )
 
 
 def _joined_value(reading: Reading, position: int) -> int | None:
@@ -285,6 +316,9 @@ def read_nouns(reading: Reading) -> None:
         if mention.of("dataset") and reading.free(i):
             reading.nouns.append(mention.of("dataset")[0].name)
             reading.claim(i)
+    people_ranked = reading.superlative and any(m.of("dataset") and is_person(reading, k) for k, m in enumerate(reading.mentions))
+    if not reading.asks_for_number and people_ranked and reading.dimensions and reading.everyone:
+        reading.metrics.append((Target("metric", reading.everyone),))  # 哪个城市的用户最多
     things = reading.asks_how_many and not any(is_person(reading, k) for k in range(len(reading.mentions)))
     if not reading.asks_for_number and (reading.superlative or reading.parts or reading.share or things):
         counted = [target for m in reading.mentions if (target := rows_of(reading, m)) is not None]

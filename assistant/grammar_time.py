@@ -1,6 +1,9 @@
 """Owns the rules about time: periods, grains, and what a number is compared with."""
 
+from sqlglot import exp
+
 from wenshu.assistant.reading import Reading
+from wenshu.semantic_layer.model import Funnel, Model
 from wenshu.semantic_layer.periods import Compare
 
 
@@ -39,6 +42,55 @@ def read_times(reading: Reading) -> None:
             reading.parts.append({"hour": "hour_of_day", "weekday": "weekday", "day_type": "day_type"}[phrase.part])
         if phrase.weekdays is not None:
             reading.weekdays = phrase.weekdays
+
+
+def read_dates(reading: Reading) -> None:
+    """6月注册的用户在7月的订单数, sales of customers who first bought in May: a period that dates the users, not the rows."""
+    for i, mention in enumerate(reading.mentions):
+        dates = {d.name for d in reading.model.dimensions if d.type == "date"}
+        before = reading.beside(i, -1)
+        grouped = before is not None and reading.mentions[before].is_word("by", "which")
+        named = next((t.name for t in mention.of("dimension") if t.name in dates and not grouped), None)
+        entered = _entry_date(reading.model) if mention.is_word("entered") and _counts_others(reading, i) else None
+        name = named or entered
+        sides = (-1, +1) if not mention.text.isascii() else (+1,)
+        beside = [k for step in sides for k in reading.near(i, step, 1) if reading.mentions[k].time in reading.periods]
+        phrase = reading.mentions[beside[0]].time if beside else None
+        if name is not None and phrase is not None and phrase.period is not None:
+            reading.dated.append((name, phrase))
+            reading.periods.remove(phrase)
+            reading.claim(i)
+
+
+def _entry_date(model: Model) -> str | None:
+    """Return the date by which users came: the dimension made of the time column of the dataset of users."""
+    for dataset in model.datasets:
+        column = dataset.time.find(exp.Column) if dataset.entity and dataset.time is not None else None
+        for dimension in dataset.dimensions if column is not None else ():
+            if dimension.type == "date" and column in dimension.expr.find_all(exp.Column):
+                return dimension.name
+    return None
+
+
+def _counts_others(reading: Reading, position: int) -> bool:
+    """Say whether what is counted is not the users' own coming: orders, but no sign-ups, cohorts or funnels."""
+    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
+    model, counted = reading.model, False
+    for i, mention in enumerate(reading.mentions):
+        if i == position or (mention.of("metric") and mention.is_word("entered")):
+            continue
+        for target in mention.of("metric"):
+            if target.name == reading.everyone and mention.of("dataset"):
+                continue
+            metric = model.metric_by_name.get(target.name.partition("[")[0])
+            leaves = model.leaves(target.name)
+            if metric is None or isinstance(metric, Funnel) or any(leaf.dataset in entities for leaf in leaves):
+                return False
+            counted = True
+        counted = counted or any(t.name not in entities for t in mention.of("dataset"))
+        if mention.is_word("step", "to") and any(t.name for t in mention.of("value")):
+            return False
+    return counted and not reading.steps
 
 
 def read_hours(reading: Reading) -> None:

@@ -73,7 +73,8 @@ class Mention:
     @property
     def is_filler(self) -> bool:
         """Say whether the mention carries no content: filler that is no other word of the grammar either."""
-        return bool(self.targets) and all(target.kind == "word" and target.name == "filler" for target in self.targets)
+        words = {target.name for target in self.targets if target.kind == "word"}
+        return "filler" in words and words <= {"filler", "entered"} and len(words) == len(self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ MULTIPLIERS = {
     "multiplier_0_01": 0.01,
 }
 GRAMMAR = (
+    "among",
+    "entered",
     "add",
     "between",
     "within",
@@ -120,6 +122,7 @@ class Reading:
     nouns: list[str] = field(default_factory=list)
     asks_which: bool = False
     hours: tuple[int, int] | None = None
+    dated: list[tuple[str, TimePhrase]] = field(default_factory=list)
     spread: bool = False
     dropped: list[str] = field(default_factory=list)
 
@@ -178,3 +181,14 @@ class Reading:
             if i not in self.claimed and not m.is_filler and not m.is_word(*GRAMMAR)
         ]
         return (*self.linked.unknown, *left)
+
+
+def is_counted(reading: Reading, position: int) -> bool:
+    """Say whether a metric named counts rows that have the value (注册 as an event, not as how users came)."""
+    datasets = {target.name.rpartition(".")[0] for target in reading.mentions[position].of("value")}
+    return any(
+        leaf.dataset in datasets
+        for targets in reading.metrics
+        for target in targets
+        for leaf in reading.model.leaves(target.name)
+    )

@@ -152,7 +152,7 @@ class RulesPlanner:
             return self._why(reading, previous, as_of)
         if self._is_bare_conversion(reading):
             return self._ambiguous_conversion(reading, language)
-        unknown = tuple(word for word in unknown if not _is_soft(reading, word))
+        unknown = tuple(word for word in unknown if not _is_soft(reading, word, previous))
         if reading.asks_for_number and not (previous and self._edits(reading)):
             return self._not_understood(unknown, reading, language) if unknown else self._fresh(reading, as_of)
         if previous is not None and self._has_content(reading):
@@ -167,7 +167,9 @@ class RulesPlanner:
 
     def _edits(self, reading: Reading) -> bool:
         """Say whether a question that names a metric changes the one before rather than opening a new subject."""
-        if reading.has_word("switch", "add"):
+        if reading.has_word("switch", "add", "they"):
+            return True
+        if (reading.order or reading.limit) and not (reading.dimensions or reading.periods or reading.filters or reading.grain):
             return True
         if reading.share and not (reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays):
             return True  # 占GMV多少: of what was asked before
@@ -199,8 +201,11 @@ class RulesPlanner:
 
     def _edit(self, previous: Query, reading: Reading, as_of: date) -> Outcome:
         """Change the query before by what the question says; the rest is taken over and said."""
-        kept_metrics = tuple((Target("metric", name),) for name in previous.metrics)
+        kept_metrics = tuple(self._with_siblings(name) for name in previous.metrics)
         metrics = tuple(self.settler.named_metrics(reading)) if reading.asks_for_number else kept_metrics
+        ranked_by = next((t.name for targets in metrics for t in targets if t.name in previous.metrics), None)
+        if reading.asks_for_number and reading.order and ranked_by:
+            metrics = (self._with_siblings(ranked_by), *(m for m in kept_metrics if m[0].name != ranked_by))
         if reading.asks_for_number and reading.has_word("add"):
             metrics = (*kept_metrics, *metrics)
         if not metrics:
@@ -221,7 +226,7 @@ class RulesPlanner:
         replaced = {where.dimension for where in filters_of(told.filters)}
         filters = told.filters
         for where in reversed(old):
-            if where.dimension not in replaced:
+            if where.dimension not in replaced and not self._is_other_place(where, told.filters):
                 filters = both(where, filters)
         if not reading.users_with:
             for part in of_users:
@@ -243,6 +248,22 @@ class RulesPlanner:
         )  # fmt: skip
         outcome = self._ranked(reading, query, (*assumptions, *self._taken_over(previous, query, reading)))
         return outcome
+
+    def _is_other_place(self, where: Where, filters: Filter | None) -> bool:
+        """Say whether a new filter is on another dimension that has the old one's values too (北京 as province and city)."""
+        known: dict[str, set[object]] = {}
+        for dimension in self.model.dimensions:
+            values = {value.value for value in dimension.values} | set(self.layer.profile.values.get(dimension.qualified, ()))
+            known.setdefault(dimension.name, set()).update(values)
+        return any(set(where.values) <= known.get(new.dimension, set()) for new in filters_of(filters))
+
+    def _with_siblings(self, name: str) -> tuple[Target, ...]:
+        """Return a metric and those that go by one of its words, for where it does not have what is asked next."""
+        base = name.partition("[")[0]
+        metric = self.model.metric_by_name[base]
+        words = {metric.label.en, metric.label.zh, *metric.synonyms}
+        alike = (m.name for m in self.model.metrics if m.name != base and words & {m.label.en, m.label.zh, *m.synonyms})
+        return (Target("metric", name), *(Target("metric", other) for other in alike))
 
     def _taken_over(self, previous: Query, query: Query, reading: Reading) -> Iterator[Text]:
         kept: list[Text] = []
@@ -397,7 +418,7 @@ def _phrase_of(query: Query) -> TimePhrase:
     return TimePhrase(start=0, end=0, text="", period=query.period, to_date=query.to_date)
 
 
-def _is_soft(reading: Reading, word: str) -> bool:
+def _is_soft(reading: Reading, word: str, previous: Query | None) -> bool:
     """Say whether a leftover word belongs to a class that asks for nothing by itself."""
     soft = (
         "overview",
@@ -415,6 +436,8 @@ def _is_soft(reading: Reading, word: str) -> bool:
         "to",
         "others",
     )
+    if previous is not None:
+        soft = (*soft, "they")
     return any(
         mention.text == word and mention.is_word(*soft) and not mention.is_word("average", "above", "below")
         for mention in reading.mentions

@@ -47,8 +47,10 @@ class Settler:
 
         Raises the `QueryError` of the first choice where none fits.
         """
-        names = [*inherited, *reading.dimensions, *(n.dimension for n in reading.numbers if n.dimension)]
+        names = [*inherited, *reading.dimensions, *(name for name, _ in reading.dated), *(n.dimension for n in reading.numbers if n.dimension)]
         own = [condition.period for condition in reading.users_with if condition.period is not None]
+        if len(reading.periods) == 1 and any(condition.op is Op.EQ and not condition.value for condition in reading.users_with):
+            own = reading.periods  # who did nothing in a period is counted among all users
         dated = bool([p for p in reading.periods if p not in own] or reading.grain or reading.trend)
         problem: QueryError | None = None
         for choice in product(*(metrics if metrics is not None else self.named_metrics(reading))):
@@ -171,6 +173,9 @@ class Settler:
                 share = Share(where=where)
             else:
                 filters = both(filters, where)
+        for name, phrase in reading.dated:
+            if phrase.period is not None:
+                filters = both(filters, Where(dimension=name, op=Op.BETWEEN, values=(phrase.period.start, phrase.period.end)))
         clock: list[Where] = []
         if reading.weekdays and "day_type" not in dimensions:
             clock.append(Where(dimension="weekday", op=Op.IN, values=tuple(sorted(reading.weekdays))))

@@ -189,6 +189,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
         "(按照?|各个?|每个?|分)?(周几|星期几|礼拜几)|(按照?|分)(星期|礼拜)",
         partial(means.part, name="weekday"),
     ),
+    ("which weekday", "一(周|星期|个?礼拜)(里|中|内|当中)?的?哪一?天", partial(means.part, name="weekday")),
     ("by weekday en", f"({_BY} (the )?)?days? of (the )?week|{_BY} weekdays?", partial(means.part, name="weekday")),
     (
         "by unit",

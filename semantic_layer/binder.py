@@ -66,7 +66,8 @@ class Binder:
         self.model = model
         self.as_of = as_of
         self.complete = complete
-        self.period = DateRange(date.min, as_of)  # of the query; the resolver sets it before sources are bound
+        # of the query and the data; the resolver sets them before sources are bound
+        self.period, self.data_start = DateRange(date.min, as_of), date.min
         self.caveats: list[Text] = []
 
     # names

@@ -9,6 +9,7 @@ from wenshu.semantic_layer import model as m
 from wenshu.semantic_layer.periods import MONTHS, Compare, DateRange, Grain, bucket_start, compared_period
 from wenshu.semantic_layer.sources import Leaf, source_select
 from wenshu.semantic_layer.sql_tree import join, named, select_from
+from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.user_rows import (
     Asked,
     Parts,
@@ -118,7 +119,16 @@ def period_return(asked: Asked, leaf: Leaf) -> Parts:
 
 
 def period_before(asked: Asked) -> DateRange:
-    return compared_period(asked.period, Compare.PREVIOUS, asked.to_date)
+    """Return the dates of the period before, with a caveat where the data do not reach back to them."""
+    before, start = compared_period(asked.period, Compare.PREVIOUS, asked.to_date), asked.binder.data_start
+    part = Text("in part only", "只有部分数据") if start <= before.end else Text("not at all", "没有数据")
+    caveat = Text(
+        f"The data begin on {start}: the period before ({before}) is covered {part.en}.",
+        f"数据从 {start} 开始，上一期（{before}）{part.zh}。",
+    )
+    if before.start < start and caveat not in asked.binder.caveats:
+        asked.binder.caveats.append(caveat)
+    return before
 
 
 def buckets_before(asked: Asked) -> DateRange:

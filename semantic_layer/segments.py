@@ -30,12 +30,12 @@ WITH spending AS (
 ), cutoffs AS (
   SELECT QUANTILE_CONT(-recency, the_quantiles) AS r, QUANTILE_CONT(frequency, the_quantiles) AS f, QUANTILE_CONT(monetary, the_quantiles) AS m FROM spending
 ), scored AS (
-  SELECT spending.*, 1 + LEN(LIST_FILTER(cutoffs.r, LAMBDA x: -recency > x)) AS r_score,
-    1 + LEN(LIST_FILTER(cutoffs.f, LAMBDA x: frequency > x)) AS f_score, 1 + LEN(LIST_FILTER(cutoffs.m, LAMBDA x: monetary > x)) AS m_score
-  FROM spending CROSS JOIN cutoffs
+  SELECT spending.*, the_r_score AS r_score, the_f_score AS f_score, the_m_score AS m_score FROM spending CROSS JOIN cutoffs
+), means AS (
+  SELECT AVG(r_score) AS r, AVG(f_score) AS f, AVG(m_score) AS m FROM scored
 ), levels AS (
-  SELECT *, CASE WHEN r_score >= AVG(r_score) OVER () THEN 'H' ELSE 'L' END || CASE WHEN f_score >= AVG(f_score) OVER () THEN 'H' ELSE 'L' END
-    || CASE WHEN m_score >= AVG(m_score) OVER () THEN 'H' ELSE 'L' END AS level FROM scored
+  SELECT scored.*, 4 * CAST(r_score >= means.r AS INT) + 2 * CAST(f_score >= means.f AS INT) + CAST(m_score >= means.m AS INT) AS level
+  FROM scored CROSS JOIN means
 )
 SELECT user_id, recency, frequency, monetary, r_score, f_score, m_score, the_tier AS tier FROM levels
 """
@@ -95,7 +95,8 @@ def rfm_segment(
         )
     tier = exp.Case(this=exp.column("level"))
     for key, (_, level) in TIERS.items():
-        tier = tier.when(exp.Literal.string(level), exp.Literal.string(key))
+        number = sum(bit for bit, mark in zip((4, 2, 1), level, strict=True) if mark == "H")
+        tier = tier.when(exp.Literal.number(number), exp.Literal.string(key))
     shares = (f"{i / spec.quantiles:.15g}" for i in range(1, spec.quantiles))
     quantiles = exp.Array(expressions=list(map(exp.Literal.number, shares)))
     amount = value.expr or exp.Literal.number(1)
@@ -108,6 +109,8 @@ def rfm_segment(
     filled = {
         "user": exp.column(owner.many_columns[0]), "time": time, "value": amount,
         "condition": of.where or exp.true(), "days": exp.Literal.number(spec.window - 1), "quantiles": quantiles, "tier": tier,
+        "r_score": _score("-recency", "r", spec.quantiles), "f_score": _score("frequency", "f", spec.quantiles),
+        "m_score": _score("monetary", "m", spec.quantiles),
     }  # fmt: skip
 
     tree = _filled(tree, filled, source)
@@ -126,11 +129,22 @@ def _is_foreign(rows: m.Dataset, *parts: exp.Expr | None) -> bool:
     return any(column.table not in ("", rows.name) for column in named)
 
 
+def _score(value: str, cutoff: str, quantiles: int) -> exp.Expr:
+    """Return 1 + how many of the cutoffs a value exceeds."""
+    column: exp.Expr = exp.column(value.removeprefix("-"))
+    compared = exp.Neg(this=column) if value.startswith("-") else column
+    score: exp.Expr = exp.Literal.number(1)
+    for place in range(1, quantiles):
+        bound = exp.Bracket(this=exp.column(cutoff, table="cutoffs"), expressions=[exp.Literal.number(place - 1)])
+        score = exp.Add(this=score, expression=exp.cast(exp.GT(this=compared.copy(), expression=bound), "INT"))
+    return score
+
+
 def _filled(tree: exp.Expr, parts: dict[str, exp.Expr], rows: exp.Expr) -> exp.Expr:
     """Return a template with the parts of the model put in."""
 
     def fill(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and node.name.removeprefix("the_") in parts:
+        if isinstance(node, exp.Column) and node.name.startswith("the_"):
             part = parts[node.name.removeprefix("the_")].copy()
             return exp.paren(part, copy=False) if isinstance(part, exp.Connector) else part
         return rows if isinstance(node, exp.Table) and node.name == "the_rows" else node
@@ -150,7 +164,14 @@ def activity_segment(
     owner = next((r for r in relationships if r.many == rows.name and r.one == users.name), None)
     time, entered = of.time or rows.time, start.time or users.time
     foreign = _is_foreign(rows, of.where, time) or bool(of.filters or start.filters)
-    if owner is None or time is None or entered is None or not users.entity or not isinstance(users.source, str) or foreign:
+    if (
+        owner is None
+        or time is None
+        or entered is None
+        or not users.entity
+        or not isinstance(users.source, str)
+        or foreign
+    ):
         raise QueryError(
             "invalid_segment",
             Text(

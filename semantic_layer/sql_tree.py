@@ -4,6 +4,7 @@ sqlglot's own builders parse every name they are given as SQL and copy what they
 compilation's time; these take trees and plain names, and build in place.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
@@ -38,8 +39,21 @@ def named(expression: exp.Expr, name: str) -> exp.Alias:
 
 
 def with_ctes(select: exp.Select, ctes: Iterable[tuple[str, exp.Query]]) -> exp.Select:
-    """Put named queries before `select`, in place."""
-    parts = [exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, query in ctes]
+    """Put named queries before `select`, in place; a plain scan that several of them read is not kept in memory for it."""
+    named_queries = list(ctes)
+    read = Counter(table.name for query in (select, *(q for _, q in named_queries)) for table in query.find_all(exp.Table))
+    parts = []
+    for name, query in named_queries:
+        cte = exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name)))
+        if read[name] > 1 and _is_plain_scan(query):
+            cte.set("materialized", False)
+        parts.append(cte)
     if parts:
         select.set("with_", exp.With(expressions=parts))
     return select
+
+
+def _is_plain_scan(query: exp.Query) -> bool:
+    """Say whether a query only filters and projects the rows of one table."""
+    folds = ("group", "distinct", "qualify", "joins", "limit", "with_")
+    return isinstance(query, exp.Select) and not any(query.args.get(part) for part in folds)

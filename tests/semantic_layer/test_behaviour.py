@@ -14,7 +14,7 @@ import pytest
 import yaml
 from sqlglot import exp, parse
 
-from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.errors import ModelError, QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import load_model
 from wenshu.semantic_layer.model import AverageOver, Model, Retention, with_parameters
@@ -27,6 +27,7 @@ CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "behaviour
 ANSWERED = [case for case in CASES if "error" not in case]
 REFUSED = [case for case in CASES if "error" in case]
 Layers = Callable[[str], SemanticLayer]
+AS_OF = date(2026, 10, 31)
 
 
 def case_name(case: dict[str, Any]) -> str:
@@ -126,7 +127,7 @@ def test_cdnow_customers_with_one_row_and_with_one_day(layer_of: Layers) -> None
     assert (once[1], int(once[1]) - int(once[2])) == (23570, 11908)  # type: ignore[arg-type]
     later = Retention(name="later", label=same_text("later"), start="new_customers", back="customers", low=1, high=None, mode="on_or_after")
     wider: Model = replace(layer.model, metrics=(*layer.model.metrics, later))
-    _, cohort, retained, _ = run(SemanticLayer(wider, layer.engine, clock=layer._clock), {"metrics": ["later"]}).rows[0]
+    _, cohort, retained, _ = run(SemanticLayer(wider, layer.engine, clock=lambda: AS_OF), {"metrics": ["later"]}).rows[0]
     assert int(cohort) - int(retained) == 12054  # type: ignore[arg-type]
 
 
@@ -156,8 +157,6 @@ def test_a_number_keeps_the_mode_of_a_retention() -> None:
 
 
 def test_an_average_of_averages_is_no_metric(tmp_path: Path) -> None:
-    from wenshu.semantic_layer.errors import ModelError
-
     text = """
     name: shop
     datasets: {reviews: {source: reviews, time: created_at}}
@@ -185,7 +184,7 @@ def test_a_behaviour_of_filtered_rows_keeps_the_filter(layer_of: Layers) -> None
     in_shanghai = query_from_json({"metrics": ["orders"], "filters": [{"dimension": "city", "value": "上海"}]}).filters
     metrics = (*layer.model.metrics, replace(orders, name="ios_orders", filters=on_ios),
                replace(rate, name="narrow_rate", of="ios_orders", filters=in_shanghai))  # type: ignore[call-arg]  # fmt: skip
-    narrow = SemanticLayer(replace(layer.model, metrics=metrics), layer.engine, clock=layer._clock)
+    narrow = SemanticLayer(replace(layer.model, metrics=metrics), layer.engine, clock=lambda: AS_OF)
     asked = [{"dimension": "orders.platform", "value": "ios"}, {"dimension": "city", "value": "上海"}]
     period = {"start": "2026-04-01", "end": "2026-09-30"}
     expected = run(layer, {"metrics": ["repurchase_rate"], "period": period, "filters": asked}).rows
@@ -195,8 +194,20 @@ def test_a_behaviour_of_filtered_rows_keeps_the_filter(layer_of: Layers) -> None
 def test_averages_are_over_the_buckets_of_their_own(layer_of: Layers) -> None:
     layer = layer_of("shop")
     weekly = AverageOver(name="wau", label=same_text("WAU"), metric="active_users", over=Grain.WEEK)
-    wider = SemanticLayer(replace(layer.model, metrics=(*layer.model.metrics, weekly)), layer.engine, clock=layer._clock)
+    wider = SemanticLayer(replace(layer.model, metrics=(*layer.model.metrics, weekly)), layer.engine, clock=lambda: AS_OF)
     period = {"start": "2026-09-07", "end": "2026-10-04"}
     each = run(layer, {"metrics": ["active_users"], "grain": "week", "period": period}).rows
     mean = sum(int(row[1]) for row in each) / 4  # type: ignore[arg-type]
     assert run(wider, {"metrics": ["wau"], "period": period}).rows == ((mean,),)
+
+
+@pytest.mark.parametrize(
+    ("metric", "period", "said"),
+    [("rebuy_rate", None, "covered not at all"), ("churn_rate", ("2025-01-11", "2025-02-10"), "covered in part only"),
+     ("lifecycle_users", ("2025-01-01", "2025-01-31"), "covered not at all"), ("churn_rate", ("2025-02-01", "2025-02-28"), "")],
+)  # fmt: skip
+def test_a_period_before_the_data_is_told(layer_of: Layers, metric: str, period: tuple[str, str] | None, said: str) -> None:
+    query = {"metrics": [metric]} | ({"period": {"start": period[0], "end": period[1]}} if period else {})
+    caveats = layer_of("shop").compile(query_from_json(query)).resolved.caveats
+    told = [caveat for caveat in caveats if "the period before" in caveat.en]
+    assert len(told) == bool(said) and all(said in caveat.en and caveat.zh for caveat in told)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import count, pairwise, product
-from pathlib import Path
 from statistics import median
 from typing import Any
 
