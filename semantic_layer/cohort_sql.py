@@ -13,8 +13,10 @@ from wenshu.semantic_layer.row_scope import RowColumn
 from wenshu.semantic_layer.sources import Leaf
 from wenshu.semantic_layer.sql_tree import join, named, select_from
 from wenshu.semantic_layer.user_rows import (
+    MOST_BITS,
     Asked,
     Parts,
+    bits_of,
     col,
     columns,
     count_of,
@@ -23,6 +25,7 @@ from wenshu.semantic_layer.user_rows import (
     equal,
     equal_keys,
     grouped,
+    has_bit,
     is_over,
     later,
     moment_of,
@@ -84,7 +87,13 @@ def retention(asked: Asked, leaf: Leaf, metric: m.Retention) -> Parts:
         conditions.append(exp.GTE(this=col("active_at", table=activity), expression=col("entered_at", table=cohort)))
     entry = ("user_id", "entered_on", *(("entered_at",) if metric.hours or from_entry else ()))
     if curve:
-        shown = [*columns((*entry, *asked.keys), cohort), named(_number_after(metric, cohort, activity), PERIOD_NUMBER)]
+        number_after = _number_after(metric, cohort, activity)
+        if _as_bits(metric):
+            names = (*entry, *asked.keys)
+            rows = select_from(activity, [*columns(names, cohort), named(bits_of(number_after), "periods")])
+            parts.append((returned, grouped(join(rows, cohort, "INNER", conditions), names)))
+            return [*parts, *_curve(asked, leaf, metric, entry)]
+        shown = [*columns((*entry, *asked.keys), cohort), named(number_after, PERIOD_NUMBER)]
         parts.append((returned, join(select_from(activity, shown), cohort, "INNER", conditions).distinct(copy=False)))
         return [*parts, *_curve(asked, leaf, metric, entry)]
     users = join(select_from(activity, columns(entry, cohort)), cohort, "INNER", conditions)
@@ -99,6 +108,11 @@ def retention(asked: Asked, leaf: Leaf, metric: m.Retention) -> Parts:
     totals = select_from(cohort, [*columns(asked.keys, cohort), *counts])
     join(totals, returned, "LEFT", equal(cohort, returned, entry))
     return [*parts, ("", grouped(totals, asked.keys))]
+
+
+def _as_bits(metric: m.Retention) -> bool:
+    """Say whether the periods in which a user came back fit into the bits of one number."""
+    return metric.mode == "on" and metric.high is not None and metric.high < MOST_BITS
 
 
 def _came_back(metric: m.Retention, cohort: str, activity: str, low: int) -> list[exp.Expr]:
@@ -147,7 +161,13 @@ def _curve(asked: Asked, leaf: Leaf, metric: m.Retention, entry: tuple[str, ...]
         named(sum_of(col("users"), negated(over.copy())), f"{leaf.column}_left_out"),
     ])  # fmt: skip
     parts.append((observed, grouped(join(sums, numbers, "CROSS"), by_number)))
-    if metric.mode == "on":
+    if _as_bits(metric):  # users of one entry who came back in the same periods are counted together
+        patterns, names = asked.cte("return_patterns"), (*by_entry, "periods")
+        alike = select_from(returned, [*columns(names), named(count_of(), "users")])
+        parts.append((patterns, grouped(alike, names)))
+        users = select_from(patterns, [*columns(by_number), named(exp.Sum(this=col("users")), "users")])
+        join(users, numbers, "INNER", [has_bit("periods", col(PERIOD_NUMBER))])
+    elif metric.mode == "on":
         users = select_from(returned, [*columns(by_number), named(count_of(), "users")])
     else:
         reached, extreme = asked.cte("furthest_returns"), exp.Max if metric.mode == "on_or_after" else exp.Min

@@ -13,14 +13,17 @@ from wenshu.semantic_layer.sources import Leaf
 from wenshu.semantic_layer.sql_tree import join, named, select_from
 from wenshu.semantic_layer.time_parts import bucket_expression
 from wenshu.semantic_layer.user_rows import (
+    MOST_BITS,
     Asked,
     Parts,
+    bits_of,
     col,
     columns,
     count_of,
     day_of,
     equal,
     grouped,
+    has_bit,
     inside,
     is_present,
     sum_of,
@@ -29,8 +32,6 @@ from wenshu.semantic_layer.user_rows import (
     unnested,
     whole,
 )  # fmt: skip
-
-MOST_BITS = 61  # buckets of a series that a BIGINT holds as bits, with the one before
 
 
 def lifecycle(asked: Asked, leaf: Leaf, metric: m.Lifecycle) -> Parts:
@@ -117,9 +118,7 @@ def _patterns(asked: Asked, leaf: Leaf) -> Parts:
     users, activity = asked.cte("active_buckets"), asked.cte("activity")
     origin = date_literal(all_buckets[0].start)
     rows = asked.plain_rows(leaf, {"active_on": day_of}, DateRange(all_buckets[0].start, asked.period.end))
-    one = exp.cast(whole(1), "BIGINT")
-    bit = exp.BitwiseLeftShift(this=one, expression=units_between(origin.copy(), col("active_on"), grain))
-    bits = exp.BitwiseOrAgg(this=bit)
+    bits = bits_of(units_between(origin.copy(), col("active_on"), grain))
     rows_name = asked.cte("active_days")
     folded = grouped(select_from(rows_name, [col("user_id"), named(bits, "active_in")]), ("user_id",))
     dimensions = tuple(key for key in asked.keys if key != str(grain))
@@ -129,15 +128,11 @@ def _patterns(asked: Asked, leaf: Leaf) -> Parts:
     join(counted, people, "INNER", equal(users, people, ("user_id",)))
     first = all_buckets[0].start
 
-    def bit_of(place: exp.Expr) -> exp.Expr:
-        shifted = exp.paren(exp.BitwiseRightShift(this=col("active_in"), expression=place), copy=False)
-        return exp.EQ(this=exp.BitwiseAnd(this=shifted, expression=whole(1)), expression=whole(1))
-
     before = exp.paren(exp.Sub(this=col("bucket_number"), expression=whole(1)), copy=False)
     series = select_from(patterns, [
         named(unit_later(date_literal(first), col("bucket_number"), grain), str(grain)), *columns(dimensions), col("users"),
         col("entered_in"), col("bucket_number"),
-        named(bit_of(col("bucket_number")), "is_active"), named(bit_of(before), "was_active"),
+        named(has_bit("active_in", col("bucket_number")), "is_active"), named(has_bit("active_in", before), "was_active"),
     ])  # fmt: skip
     listed = exp.Explode(this=exp.GenerateSeries(start=whole(1), end=whole(len(all_buckets) - 1)))
     return [

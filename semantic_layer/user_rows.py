@@ -219,6 +219,21 @@ def is_one(place: exp.Expr) -> exp.Expr:
     return exp.EQ(this=place, expression=whole(1))
 
 
+MOST_BITS = 62  # buckets or periods that a BIGINT holds, one bit each
+
+
+def bits_of(place: exp.Expr) -> exp.Expr:
+    """Return the number whose bits say which places occur in a group's rows."""
+    one = exp.cast(whole(1), "BIGINT")
+    return exp.BitwiseOrAgg(this=exp.BitwiseLeftShift(this=one, expression=place))
+
+
+def has_bit(bits: str, place: exp.Expr) -> exp.Expr:
+    """Return the condition that a place occurs."""
+    shifted = exp.paren(exp.BitwiseRightShift(this=col(bits), expression=place), copy=False)
+    return exp.EQ(this=exp.BitwiseAnd(this=shifted, expression=whole(1)), expression=whole(1))
+
+
 def in_order(function: exp.Expr, moment: str) -> exp.Expr:
     """Return a window function over a user's rows in the order of a moment and then of the row's key."""
     order = exp.Order(expressions=[exp.Ordered(this=col(moment)), exp.Ordered(this=col("row_key"))])
