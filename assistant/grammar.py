@@ -5,7 +5,7 @@ What no rule claims and is not filler is not understood. The rules stand by topi
 
 from collections.abc import Callable
 
-from wenshu.assistant.grammar_behaviour import read_cohorts, read_funnel, read_returns
+from wenshu.assistant.grammar_behaviour import read_cohorts, read_funnel, read_numbers, read_returns
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_ranking import read_ranking, read_shares_and_trends
 from wenshu.assistant.grammar_subjects import (
@@ -34,6 +34,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_metrics,
     read_funnel,
     read_returns,
+    read_numbers,
     read_cohorts,
     read_hours,
     read_conditions,

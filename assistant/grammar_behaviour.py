@@ -1,5 +1,7 @@
 """Owns the rules about behavioural metrics: the steps of a funnel, cohorts and their curves."""
 
+from dataclasses import replace
+
 from wenshu.assistant.linker import Target
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER
@@ -117,6 +119,33 @@ def read_returns(reading: Reading) -> None:
             return
 
 
+def read_numbers(reading: Reading) -> None:
+    """次日、3日、7日留存: a list of numbers before a metric that has one is that metric for each of them."""
+    for i, mention in enumerate(reading.mentions):
+        numbered = [t for t in mention.of("metric") if "[n=" in t.name]
+        if not numbered:
+            continue
+        base, at = numbered[0].name.partition("[")[0], reading.metrics.index(mention.of("metric")) if mention.of("metric") in reading.metrics else None
+        here, found = i, []
+        while (before := reading.beside(here, -1)) is not None:
+            word = reading.mentions[before]
+            if word.is_word("and"):
+                here = before
+                continue
+            if word.is_word("next_day"):
+                found.append((1, [before]))
+                here = before
+                continue
+            number = reading.beside(before, -1) if word.is_word("day_unit") else None
+            if number is None or reading.mentions[number].number is None or not reading.free(number):
+                break
+            found.append((int(reading.mentions[number].number or 0), [number, before]))
+            here = number
+        if at is not None and found:
+            reading.metrics[at:at] = [(Target("metric", f"{base}[n={n}]"),) for n, _ in reversed(found)]
+            reading.claim(*(k for _, positions in found for k in positions))
+
+
 def read_cohorts(reading: Reading) -> None:
     """Curves, triangles, stages; and the words that only say who a behavioural metric is about (注册用户的7日留存)."""
     names = {target.name.partition("[")[0] for targets in reading.metrics for target in targets}
@@ -140,7 +169,13 @@ def read_cohorts(reading: Reading) -> None:
         if mention.is_word("curve", "triangle") and not mention.of("metric") and behaviours:
             if not (mention.is_word("triangle") and _says_number(reading, names)):
                 reading.own_key = PERIOD_NUMBER
+                if not _says_number(reading, names):
+                    reading.metrics = [_unnumbered(targets) for targets in reading.metrics]
             reading.claim(i)
+
+
+def _unnumbered(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    return tuple(replace(target, name=target.name.partition("[")[0]) for target in targets)
 
 
 def _says_number(reading: Reading, names: set[str]) -> bool:

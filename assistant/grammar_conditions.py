@@ -110,7 +110,7 @@ def _multiplied(reading: Reading, position: int) -> tuple[float, int]:
     """Return the number at a position with the multiplier that follows it, and the last position used."""
     value = reading.mentions[position].number or 0.0
     following = position + 1
-    if following < len(reading.mentions) and reading.mentions[following].start == reading.mentions[position].end:
+    if following < len(reading.mentions) and reading.mentions[following].start - reading.mentions[position].end <= 1:
         for target in reading.mentions[following].targets:
             if target.name in MULTIPLIERS:
                 return value * MULTIPLIERS[target.name], following
@@ -122,7 +122,7 @@ def _unit(reading: Reading, position: int) -> tuple[int, Mention | None]:
     following = position + 1
     if following < len(reading.mentions):
         mention = reading.mentions[following]
-        adjacent = mention.start - reading.mentions[position].end <= 1
+        adjacent = mention.start - reading.mentions[position].end <= 2
         if mention.text == "-" and following + 1 < len(reading.mentions) and _attributes(reading, reading.mentions[following + 1]):
             return following + 1, reading.mentions[following + 1]  # 5-star
         if adjacent and (mention.is_word("count_word", "money") or _attributes(reading, mention)):
@@ -289,9 +289,13 @@ def _read_none(reading: Reading, position: int) -> None:
         metric = mention.of("metric") or ((counted,) if counted else ())
         if metric and not reading.is_people(mention):
             period = next((p for p in reading.periods if _stands_before(reading, p, position)), None)
+            if period is not None and reading.users_with:
+                reading.periods.remove(period)  # of this condition alone, not of the others
             reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period))
             _forget(reading, metric)
-            reading.claim(position, owner)
+            named = {target.name for target in mention.of("dataset")}
+            again = (k for k in reading.near(owner, +1, 1) if named & {t.name for t in reading.mentions[k].of("dataset")})
+            reading.claim(position, owner, *again)
             return
 
 

@@ -65,6 +65,6 @@ def read_shares_and_trends(reading: Reading) -> None:
             reading.share = True
             reading.shares_part = any(reading.mentions[k].of("value") for k in reading.near(i, -1, 1))
             reading.claim(i)
-        elif mention.is_word("trend"):
+        elif mention.is_word("trend") or (mention.is_word("curve") and reading.free(i)):
             reading.trend = True
             reading.claim(i)

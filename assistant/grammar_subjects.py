@@ -45,27 +45,31 @@ def read_distribution(reading: Reading) -> None:
             reading.spread = True
             reading.claim(i)
             return
-        for k in (*reading.near(i, -1, 1), *reading.near(i, +1, 1)):
+        for k in (*(k for k in reading.near(i, -1, 2)), *reading.near(i, +1, 1)):
             numeric = {d.name for d in reading.model.dimensions if d.type == "number"}
             name = next((t.name for t in reading.mentions[k].of("dimension") if t.name in numeric), None)
             if name is not None and reading.free(k):
                 reading.dimensions.append(_banded(reading.model, name))
                 reading.claim(*(j for j, m in enumerate(reading.mentions) if any(t.name == name for t in m.of("dimension"))))
                 break
-        if reading.dimensions or any(m.of("dimension") and not m.of("metric", "dataset") for m in reading.mentions):
+        plain = any(m.of("dimension") and not m.of("metric", "dataset") for m in reading.mentions)
+        if reading.dimensions or plain or reading.parts:
             reading.spread = True
             reading.claim(i)
 
 
 def _read_own_number(reading: Reading) -> bool:
     """用户购买次数的分布, users by number of orders: users by a metric of their own, where the model has it as theirs."""
-    if not any(is_person(reading, k) for k in range(len(reading.mentions))):
+    averaged = any(isinstance(m, Ratio) and m.name in {t.name for x in reading.mentions for t in x.of("metric")} for m in reading.model.metrics)
+    if not averaged and not any(is_person(reading, k) for k in range(len(reading.mentions))):
         return False
     known = {d.name for d in reading.model.dimensions}
     for i, mention in enumerate(reading.mentions):
         for target in mention.of("metric"):
-            name = f"{target.name}_of_user"
             leaf = reading.model.metric_by_name.get(target.name)
+            if isinstance(leaf, Ratio):
+                leaf = reading.model.metric_by_name[leaf.numerator]  # 人均活跃天数的分布
+            name = f"{leaf.name}_of_user" if leaf is not None else ""
             if name in known and isinstance(leaf, Aggregate):
                 reading.dimensions.append(_banded(reading.model, name))
                 reading.metrics.append(tuple(Target("metric", m) for m in people(reading.model, leaf.dataset)))
@@ -118,6 +122,8 @@ def read_dropped(reading: Reading) -> None:
         if names and following is not None and not (beyond is not None and reading.mentions[beyond].of("value")):
             reading.dropped.extend(names)
             reading.claim(i, following)
+        elif mention.is_word("filler"):
+            reading.claim(i)  # 所有用户, all products
 
 
 def _averages(reading: Reading, metric: Metric, above: set[str], word: Mention) -> bool:
@@ -141,7 +147,7 @@ def read_metrics(reading: Reading) -> None:
             continue
         if mention.of("dimension") and _after_by(reading, i):
             continue
-        if _is_noun(reading, i) or _is_part(reading, i):
+        if _is_noun(reading, i) or _is_part(reading, i) or _is_unknown_split(reading, i):
             continue
         if reading.is_people(mention) and mention.of("dataset") and reading.has_word("only"):
             continue  # only iOS users
@@ -150,6 +156,15 @@ def read_metrics(reading: Reading) -> None:
         if metrics not in reading.metrics:
             reading.metrics.append(metrics)
         reading.claim(i)
+
+
+def _is_unknown_split(reading: Reading, position: int) -> bool:
+    """Say whether a metric stands where groups are named (users by number of orders): not answered as a metric."""
+    before = reading.beside(position, -1)
+    if before is None or not reading.mentions[before].is_word("by"):
+        return False
+    groups = any(m.of("dimension") and not m.of("metric") for m in reading.mentions) or reading.grain or reading.parts
+    return not groups and not reading.has_word("most", "least", "rank", "which")
 
 
 def _is_noun(reading: Reading, position: int) -> bool:
@@ -212,7 +227,7 @@ def read_values(reading: Reading) -> None:
             group.append(joint)
             last = joint
         before = reading.beside(i, -1)
-        after = next((k for k in reading.near(last, +1) if not reading.mentions[k].is_word("exclude_tail")), None)
+        after = next((k for k in reading.near(last, +1, 5) if not _belongs_to_noun(reading.mentions[k])), None)
         negated = before is not None and reading.mentions[before].is_word("exclude")
         if before is not None and not negated and reading.mentions[before].of("dimension"):
             earlier = reading.beside(before, -1)
@@ -231,6 +246,11 @@ def read_values(reading: Reading) -> None:
             _read_missing(reading, position)
         elif mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
             reading.claim(position)
+
+
+def _belongs_to_noun(mention: Mention) -> bool:
+    """Say whether a mention stands between a value and its noun (iOS|女性|用户, 百度|以外的|渠道)."""
+    return mention.is_word("exclude_tail") or bool(mention.of("value") and not mention.of("metric", "dimension", "dataset"))
 
 
 def _is_said_already(reading: Reading, position: int) -> bool:
@@ -300,13 +320,15 @@ def read_dimensions(reading: Reading) -> None:
         if (
             mention.of("dataset")
             and not _after_by(reading, i)
-            and reading.metrics
+            and (reading.metrics or reading.asks_how_many)
             and not reading.superlative
             and not reading.asks_which
         ):
             continue  # "users", "products" as the subject of the sentence
-        if names[0] not in reading.dimensions:
-            reading.dimensions.append(names[0])
+        money = {d.name for d in reading.model.dimensions if d.type == "number" and d.unit == reading.model.currency}
+        name = _banded(reading.model, names[0]) if names[0] in money and reading.metrics else names[0]
+        if name not in reading.dimensions:
+            reading.dimensions.append(name)
         reading.claim(i)
 
 
@@ -322,5 +344,5 @@ def read_nouns(reading: Reading) -> None:
     things = reading.asks_how_many and not any(is_person(reading, k) for k in range(len(reading.mentions)))
     if not reading.asks_for_number and (reading.superlative or reading.parts or reading.share or things):
         counted = [target for m in reading.mentions if (target := rows_of(reading, m)) is not None]
-        if len(set(counted)) == 1 and not any(m.of("dimension") and m.of("dataset") for m in reading.mentions):
+        if len(set(counted)) == 1 and (things or not any(m.of("dimension") and m.of("dataset") for m in reading.mentions)):
             reading.metrics.append((counted[0],))  # 几点下单最多

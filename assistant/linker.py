@@ -119,6 +119,7 @@ class Vocabulary:
     def __init__(self, model: Model, values: Iterable[tuple[str, str]] = ()) -> None:
         """`values` are (qualified dimension, value) pairs found in the data."""
         self._root = _Node()
+        self.names: set[str] = set()  # of things in the model and the data, not of the grammar
         for phrase, target in (*_lexicon_phrases(), *_model_phrases(model)):
             self._add(phrase, target)
         for dimension, value in values:
@@ -132,6 +133,8 @@ class Vocabulary:
                 node = node.following.setdefault(key, _Node())
         if node is not self._root and target not in node.targets:
             node.targets.append(target)
+            if target.kind in ("metric", "dimension", "value") and SLOT not in phrase:
+                self.names.add(phrase)
 
     def matches(self, tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, tuple[Target, ...]]]:
         """Yield (first token, one past the last, targets) of every phrase that occurs, with the number in its slot."""
@@ -187,6 +190,11 @@ def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
 def _lexicon(language: Language) -> dict[str, list[str]]:
     text = files("wenshu.assistant").joinpath(f"lexicon/{language}.yml").read_text("utf-8")
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
+def words_of(word_class: str) -> frozenset[str]:
+    """Return the words of a class, in both languages."""
+    return frozenset(str(word) for language in ("zh", "en") for word in _lexicon(language).get(word_class, ()))
 
 
 def _lexicon_phrases() -> Iterator[tuple[str, Target]]:

@@ -166,8 +166,13 @@ class Reading:
     @property
     def asks_for_number(self) -> bool:
         """Say whether a metric is named, or users or steps that can be counted."""
-        counted = self.asks_how_many and bool(self.filters)
+        counted = (self.asks_how_many or self.asks_which_group) and bool(self.filters)
         return bool(self.metrics or self.users_with or len(self.steps) > 1 or counted)
+
+    @property
+    def asks_which_group(self) -> bool:
+        """Say whether a group is looked for in which people of some kind are many: which channel brings loyal customers."""
+        return bool(self.dimensions) and (self.asks_which or self.superlative is not None)
 
     @property
     def asks_how_many(self) -> bool:

@@ -4,34 +4,30 @@ Deterministic, without network or key. Where a word may mean several things, the
 wins, in the order of the model file; what is left over is said, never guessed.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
 
+from wenshu.assistant.follow_up import FollowUp
 from wenshu.assistant.grammar import read
-from wenshu.assistant.linker import LinkedQuestion, Target, Vocabulary, link
+from wenshu.assistant.guardrail import guardrail, what_there_is
+from wenshu.assistant.linker import Vocabulary, link
 from wenshu.assistant.planner import Clarification, Outcome, Plan, Refusal, Statement
 from wenshu.assistant.question import MAX_LENGTH, Question
 from wenshu.assistant.reading import Reading
 from wenshu.assistant.settle import Settler
+from wenshu.assistant.slips import Slips
 from wenshu.assistant.suggestions import Suggestions
-from wenshu.assistant.timephrases import TimePhrase
-from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.model import Aggregate, Aggregation, Funnel, Ratio
 from wenshu.semantic_layer.periods import Compare, DateRange
 from wenshu.semantic_layer.profile import looked_up
-from wenshu.semantic_layer.query import And, Filter, Order, Query, Share, Where, both, filters_of
-from wenshu.semantic_layer.refusals import personal_data
+from wenshu.semantic_layer.query import Filter, Order, Query, both, filters_of
 from wenshu.semantic_layer.text import Language, Text
-from wenshu.semantic_layer.time_parts import TIME_PARTS
 
 OVERVIEW_DAYS = 30
-SQL = re.compile(r"\bselect\b.+\bfrom\b|\b(drop|truncate|alter)\s+table\b|\bunion\s+(all\s+)?select\b", re.IGNORECASE | re.DOTALL)
 
 
 class RulesPlanner:
@@ -46,10 +42,18 @@ class RulesPlanner:
         self.suggestions = Suggestions(layer.model)
 
     @cached_property
+    def follow_up(self) -> FollowUp:
+        return FollowUp(self.model, self.settler, self.layer.profile.values)
+
+    @cached_property
     def vocabulary(self) -> Vocabulary:
         listed = {dimension.qualified for dimension in self.model.dimensions if looked_up(dimension)}
         found = self.layer.profile.values
         return Vocabulary(self.model, ((name, value) for name in listed for value in found.get(name, ())))
+
+    @cached_property
+    def slips(self) -> Slips:
+        return Slips(self.vocabulary.names)
 
     def plan(self, question: Question, language: Language, previous: Query | None = None) -> Outcome:
         """Return a query that the question supports word for word, or ask back, or refuse."""
@@ -70,9 +74,14 @@ class RulesPlanner:
         as_of = self.layer.as_of(question.today)
         try:
             linked = link(question.text, self.vocabulary, as_of=as_of, language=language)
-            refused = self._guardrail(linked)
+            refused = guardrail(linked, self.model)
             if refused is not None:
                 return refused
+            if linked.unknown and (mended := self.slips.mend(linked)) is not None:
+                again = link(mended.text, self.vocabulary, as_of=as_of, language=language)
+                outcome = self._plan(read(again, self.model), as_of, language, previous)
+                if isinstance(outcome, Plan) and not again.unknown:
+                    return replace(outcome, assumptions=(mended.said, *outcome.assumptions))
             return self._plan(read(linked, self.model), as_of, language, previous)
         except QueryError as error:
             return Refusal(code=error.code, message=error.message, hint=error.hint)
@@ -85,63 +94,6 @@ class RulesPlanner:
         """Return three next questions that are sure to be answerable, as edits of the query just answered."""
         return self.suggestions.follow_ups(query, language)
 
-    # before anything is planned
-
-    def _guardrail(self, linked: LinkedQuestion) -> Refusal | None:
-        """Refuse what is no question, asks for personal data, or is about what the data do not hold."""
-        for mention in linked.mentions:
-            if mention.is_word("injection") or _is_sql(linked.text):
-                return Refusal(
-                    code="not_a_question",
-                    message=Text("I answer questions about the data and follow no other instructions.", "我只回答关于数据的问题，不执行其他指令。"),
-                    hint=self._what_there_is(),
-                )
-            if mention.is_word("forecast"):
-                return Refusal(
-                    code="no_forecast",
-                    message=Text("The data say what has been; I do not predict.", "数据只反映已发生的情况，我不做预测。"),
-                    hint=Text("Ask for a trend up to today instead.", "可以改问截至目前的趋势。"),
-                )
-            if mention.is_word("write"):
-                return Refusal(
-                    code="not_a_question",
-                    message=Text(
-                        f"“{mention.text}” asks for an action; I only read data.",
-                        f"“{mention.text}”是一项操作，我只能查询数据。",
-                    ),
-                    hint=Text("Ask for a number instead.", "请改为查询某个数字。"),
-                )
-            personal = [d for t in mention.of("dimension") for d in self.model.dimensions if d.name == t.name and d.pii]
-            if personal:
-                error = personal_data(personal[0])
-                return Refusal(code=error.code, message=error.message, hint=error.hint)
-            if mention.is_word("personal"):
-                return Refusal(
-                    code="personal_data",
-                    message=Text(
-                        f"“{mention.text}” is personal data and is not shown.",
-                        f"“{mention.text}”属于个人信息，不予展示。",
-                    ),
-                    hint=Text("Ask for counts or for groups of users instead.", "可以查询人数或用户分组的统计。"),
-                )
-        for mention in linked.mentions:
-            if absent := mention.of("absent"):
-                label = self.model.absent[int(absent[0].name)][0]
-                return Refusal(
-                    code="not_in_data",
-                    message=Text(f"The data say nothing about {label.en}.", f"数据中没有{label.zh}相关的内容。"),
-                    hint=self._what_there_is(),
-                )
-        return None
-
-    def _what_there_is(self) -> Text:
-        names = self.model.headline or tuple(metric.name for metric in self.model.metrics[:6])
-        labels = [self.model.metric(name).label for name in names]
-        return Text(
-            f"You can ask about {', '.join(label.en for label in labels)} and more.",
-            f"可以询问{'、'.join(label.zh for label in labels)}等指标。",
-        )
-
     # from reading to outcome
 
     def _plan(self, reading: Reading, as_of: date, language: Language, previous: Query | None) -> Outcome:
@@ -153,10 +105,10 @@ class RulesPlanner:
         if self._is_bare_conversion(reading):
             return self._ambiguous_conversion(reading, language)
         unknown = tuple(word for word in unknown if not _is_soft(reading, word, previous))
-        if reading.asks_for_number and not (previous and self._edits(reading)):
+        if reading.asks_for_number and not (previous and self.follow_up.edits(reading)):
             return self._not_understood(unknown, reading, language) if unknown else self._fresh(reading, as_of)
-        if previous is not None and self._has_content(reading):
-            return self._not_understood(unknown, reading, language) if unknown else self._edit(previous, reading, as_of)
+        if previous is not None and self.follow_up.has_content(reading):
+            return self._not_understood(unknown, reading, language) if unknown else self._changed(previous, reading, as_of)
         if unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend"):
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
@@ -165,25 +117,13 @@ class RulesPlanner:
             return self._overview(reading, as_of)
         return self._no_metric(reading, language)
 
-    def _edits(self, reading: Reading) -> bool:
-        """Say whether a question that names a metric changes the one before rather than opening a new subject."""
-        if reading.has_word("switch", "add", "they"):
-            return True
-        if (reading.order or reading.limit) and not (reading.dimensions or reading.periods or reading.filters or reading.grain):
-            return True
-        if reading.share and not (reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays):
-            return True  # 占GMV多少: of what was asked before
-        return reading.has_word("so") and not reading.periods and not reading.dimensions
-
-    def _has_content(self, reading: Reading) -> bool:
-        return bool(
-            reading.asks_for_number or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
-            or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
-        )  # fmt: skip
-
     def _fresh(self, reading: Reading, as_of: date) -> Outcome:
         settled = self.settler.settle(reading, ())
         query, assumptions = self.settler.query(reading, settled, as_of)
+        return self._ranked(reading, query, assumptions)
+
+    def _changed(self, previous: Query, reading: Reading, as_of: date) -> Outcome:
+        query, assumptions = self.follow_up.edit(previous, reading, as_of)
         return self._ranked(reading, query, assumptions)
 
     def _ranked(self, reading: Reading, query: Query, assumptions: tuple[Text, ...]) -> Outcome:
@@ -196,92 +136,6 @@ class RulesPlanner:
         return Plan(
             query=query, superlative=reading.superlative, assumptions=assumptions, evidence=_evidence(reading), period_label=_period_label(reading),
         )  # fmt: skip
-
-    # follow-ups
-
-    def _edit(self, previous: Query, reading: Reading, as_of: date) -> Outcome:
-        """Change the query before by what the question says; the rest is taken over and said."""
-        kept_metrics = tuple(self._with_siblings(name) for name in previous.metrics)
-        metrics = tuple(self.settler.named_metrics(reading)) if reading.asks_for_number else kept_metrics
-        ranked_by = next((t.name for targets in metrics for t in targets if t.name in previous.metrics), None)
-        if reading.asks_for_number and reading.order and ranked_by:
-            metrics = (self._with_siblings(ranked_by), *(m for m in kept_metrics if m[0].name != ranked_by))
-        if reading.asks_for_number and reading.has_word("add"):
-            metrics = (*kept_metrics, *metrics)
-        if not metrics:
-            return self._no_metric(reading, "zh")
-        own_keys = (*TIME_PARTS, *BEHAVIOUR_KEYS)
-        inherited = tuple(
-            name for name in previous.dimensions if not reading.dimensions and name not in (*own_keys, *reading.dropped)
-        )
-        parts = _parts(previous.filters)
-        old = [part for part in parts if isinstance(part, Where) and part.dimension not in reading.dropped]
-        of_users = [part for part in parts if not isinstance(part, Where)]
-        settled = self.settler.settle(
-            reading, (*inherited, *(where.dimension for where in old if where.dimension not in TIME_PARTS)), metrics
-        )
-        if not reading.periods and previous.period is not None:
-            reading.periods.append(_phrase_of(previous))
-        told, assumptions = self.settler.query(reading, settled, as_of)
-        replaced = {where.dimension for where in filters_of(told.filters)}
-        filters = told.filters
-        for where in reversed(old):
-            if where.dimension not in replaced and not self._is_other_place(where, told.filters):
-                filters = both(where, filters)
-        if not reading.users_with:
-            for part in of_users:
-                filters = both(filters, part)
-        share = told.share or previous.share
-        if told.share == Share() and not told.dimensions and not told.grain and filters is not None and not inherited:
-            share, filters = Share(where=filters), None
-        dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
-            name for name in previous.dimensions
-            if name not in reading.dropped and not (name in replaced and not any(item.joined or item.negated for item in reading.filters))
-        )  # fmt: skip
-        period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
-        order = told.order or (previous.order if told.metrics == previous.metrics else ())
-        query = replace(
-            told, dimensions=dimensions, grain=told.grain or previous.grain, period=period, to_date=to_date, filters=filters,
-            compare=told.compare or (previous.compare if not reading.periods or not isinstance(previous.compare, DateRange) else None),
-            share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
-            conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
-        )  # fmt: skip
-        outcome = self._ranked(reading, query, (*assumptions, *self._taken_over(previous, query, reading)))
-        return outcome
-
-    def _is_other_place(self, where: Where, filters: Filter | None) -> bool:
-        """Say whether a new filter is on another dimension that has the old one's values too (北京 as province and city)."""
-        known: dict[str, set[object]] = {}
-        for dimension in self.model.dimensions:
-            values = {value.value for value in dimension.values} | set(self.layer.profile.values.get(dimension.qualified, ()))
-            known.setdefault(dimension.name, set()).update(values)
-        return any(set(where.values) <= known.get(new.dimension, set()) for new in filters_of(filters))
-
-    def _with_siblings(self, name: str) -> tuple[Target, ...]:
-        """Return a metric and those that go by one of its words, for where it does not have what is asked next."""
-        base = name.partition("[")[0]
-        metric = self.model.metric_by_name[base]
-        words = {metric.label.en, metric.label.zh, *metric.synonyms}
-        alike = (m.name for m in self.model.metrics if m.name != base and words & {m.label.en, m.label.zh, *m.synonyms})
-        return (Target("metric", name), *(Target("metric", other) for other in alike))
-
-    def _taken_over(self, previous: Query, query: Query, reading: Reading) -> Iterator[Text]:
-        kept: list[Text] = []
-        if not reading.metrics:
-            kept.extend(self.model.metric(name).label for name in query.metrics)
-        if not reading.periods and query.period is not None:
-            kept.append(Text(str(query.period), str(query.period)))
-        binder = Binder(self.model, date.min)
-        for where in filters_of(query.filters):
-            if where in filters_of(previous.filters) and where.dimension not in ("weekday", "hour_of_day", "day_type"):
-                label = binder.candidates(where.dimension)[0].label
-                shown = "/".join(str(value) for value in where.values)
-                kept.append(Text(f"{label.en} {where.op} {shown}", f"{label.zh} {where.op} {shown}"))
-        if kept:
-            yield Text(
-                f"Taken over from the question before: {'; '.join(t.en for t in kept)}.",
-                f"沿用上一问：{'；'.join(t.zh for t in kept)}。",
-            )
 
     # other outcomes
 
@@ -398,7 +252,7 @@ class RulesPlanner:
                 f"I know nothing about “{', '.join(words[:5])[:80]}” in this data.",
                 f"这份数据中没有与“{'、'.join(words[:5])[:80]}”有关的内容。",
             ),
-            hint=self._what_there_is(),
+            hint=what_there_is(self.model),
         )
 
     def _no_metric(self, reading: Reading, language: Language) -> Clarification:
@@ -407,15 +261,6 @@ class RulesPlanner:
             prompt=Text("Which number would you like to see?", "您想看哪个指标？"),
             options=self.suggestions.options(reading, None, language) or self.examples(language)[:4],
         )
-
-
-def _is_sql(text: str) -> bool:
-    return bool(SQL.search(text))
-
-
-def _phrase_of(query: Query) -> TimePhrase:
-    """Return the period of the query before as if the question had named it."""
-    return TimePhrase(start=0, end=0, text="", period=query.period, to_date=query.to_date)
 
 
 def _is_soft(reading: Reading, word: str, previous: Query | None) -> bool:
@@ -442,11 +287,6 @@ def _is_soft(reading: Reading, word: str, previous: Query | None) -> bool:
         mention.text == word and mention.is_word(*soft) and not mention.is_word("average", "above", "below")
         for mention in reading.mentions
     )
-
-
-def _parts(filters: Filter | None) -> tuple[Filter, ...]:
-    """Return the conditions that must all hold."""
-    return () if filters is None else filters.parts if isinstance(filters, And) else (filters,)
 
 
 def _evidence(reading: Reading) -> tuple[str, ...]:

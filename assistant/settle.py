@@ -51,6 +51,8 @@ class Settler:
         own = [condition.period for condition in reading.users_with if condition.period is not None]
         if len(reading.periods) == 1 and any(condition.op is Op.EQ and not condition.value for condition in reading.users_with):
             own = reading.periods  # who did nothing in a period is counted among all users
+        if reading.users_with and any(len(targets) > 1 and self._is_people(targets) for targets in reading.metrics):
+            own = reading.periods  # the period is the condition's
         dated = bool([p for p in reading.periods if p not in own] or reading.grain or reading.trend)
         problem: QueryError | None = None
         for choice in product(*(metrics if metrics is not None else self.named_metrics(reading))):
@@ -74,7 +76,7 @@ class Settler:
             funnel = (Target("metric", f"{funnels[0].name}[{','.join(said)}]"),)
             named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
             named.append(funnel)
-        if not named and (reading.users_with or reading.asks_how_many):
+        if not named and (reading.users_with or reading.asks_how_many or (reading.asks_which_group and reading.filters)):
             named = [()]
         return [self._people(reading, targets) if not targets or self._is_people(targets) else targets for targets in named]
 

@@ -428,8 +428,12 @@ class Binder:
         op = OPPOSITE[asked.op] if none_fits else asked.op
         fitting = select_from(per_user.subquery("users"), [exp.column("user_id")])
         fitting = fitting.where(SQL_COMPARE[op](this=exp.column("amount"), expression=right), copy=False)
-        inside = exp.In(this=self._entity(scope), query=fitting.subquery())
-        return exp.Not(this=inside) if none_fits else inside
+        user = self._entity(scope)
+        inside = exp.In(this=user, query=fitting.subquery())
+        if not none_fits:
+            return inside
+        is_user = self.model.dataset_by_name[scope.aggregate.dataset].entity is not None
+        return exp.Not(this=inside) if is_user else exp.and_(_present(user), exp.Not(this=inside))
 
 
 def _present(user: exp.Expr) -> exp.Expr:

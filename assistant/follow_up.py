@@ -1,0 +1,141 @@
+"""Owns follow-up questions: whether one changes the query before, and the query that results."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+
+from wenshu.assistant.linker import Target, words_of
+from wenshu.assistant.reading import Reading
+from wenshu.assistant.settle import Settler
+from wenshu.assistant.timephrases import TimePhrase
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
+from wenshu.semantic_layer.binder import Binder
+from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.periods import Compare, DateRange, compared_period
+from wenshu.semantic_layer.query import And, Filter, Query, Share, Where, both, filters_of
+from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.time_parts import TIME_PARTS
+
+
+class FollowUp:
+    """Read questions as changes of the query before; `values` are those found in the data, by qualified dimension."""
+
+    def __init__(self, model: Model, settler: Settler, values: Mapping[str, tuple[str, ...]]) -> None:
+        self.model, self.settler, self.values = model, settler, values
+
+    def edits(self, reading: Reading) -> bool:
+        """Say whether a question that names a metric changes the one before rather than opening a new subject."""
+        if reading.has_word("switch", "add", "they"):
+            return True
+        if (reading.order or reading.limit) and not (reading.dimensions or reading.periods or reading.filters or reading.grain):
+            return True
+        if reading.share and not (reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays):
+            return True  # 占GMV多少: of what was asked before
+        return reading.has_word("so") and not reading.periods and not reading.dimensions
+
+    def has_content(self, reading: Reading) -> bool:
+        """Say whether a question without a metric asks for anything at all."""
+        return bool(
+            reading.asks_for_number or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
+            or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
+        )  # fmt: skip
+
+    def edit(self, previous: Query, reading: Reading, as_of: date) -> tuple[Query, tuple[Text, ...]]:
+        """Change the query before by what the question says; the rest is taken over and said."""
+        self._move_back(previous, reading)
+        kept_metrics = tuple(self._with_siblings(name) for name in previous.metrics)
+        metrics = tuple(self.settler.named_metrics(reading)) if reading.asks_for_number else kept_metrics
+        ranked_by = next((t.name for targets in metrics for t in targets if t.name in previous.metrics), None)
+        if reading.asks_for_number and reading.order and ranked_by:
+            metrics = (self._with_siblings(ranked_by), *(m for m in kept_metrics if m[0].name != ranked_by))
+        if reading.asks_for_number and reading.has_word("add"):
+            metrics = (*kept_metrics, *metrics)
+        own_keys = (*TIME_PARTS, *BEHAVIOUR_KEYS)
+        inherited = tuple(
+            name for name in previous.dimensions if not reading.dimensions and name not in (*own_keys, *reading.dropped)
+        )
+        parts = _parts(previous.filters)
+        old = [part for part in parts if isinstance(part, Where) and part.dimension not in reading.dropped]
+        of_users = [part for part in parts if not isinstance(part, Where)]
+        settled = self.settler.settle(
+            reading, (*inherited, *(where.dimension for where in old if where.dimension not in TIME_PARTS)), metrics
+        )
+        dated = bool(reading.periods)
+        if not dated and previous.period is not None:
+            reading.periods.append(_phrase_of(previous))
+        told, assumptions = self.settler.query(reading, settled, as_of)
+        replaced = {where.dimension for where in filters_of(told.filters)}
+        filters = told.filters
+        for where in reversed(old):
+            if where.dimension not in replaced and not self._is_other_place(where, told.filters):
+                filters = both(where, filters)
+        if not reading.users_with:
+            for part in of_users:
+                filters = both(filters, part)
+        share = told.share or previous.share
+        if told.share == Share() and not told.dimensions and not told.grain and filters is not None and not inherited:
+            share, filters = Share(where=filters), None
+        dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
+            name for name in previous.dimensions
+            if name not in reading.dropped and not (name in replaced and not any(item.joined or item.negated for item in reading.filters))
+        )  # fmt: skip
+        period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
+        order = told.order or (previous.order if told.metrics == previous.metrics else ())
+        query = replace(
+            told, dimensions=dimensions, grain=told.grain or previous.grain, period=period, to_date=to_date, filters=filters,
+            compare=told.compare or (previous.compare if not reading.periods or not isinstance(previous.compare, DateRange) else None),
+            share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
+            conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
+        )  # fmt: skip
+        return query, (*assumptions, *self._taken_over(previous, query, reading, dated=dated))
+
+    def _move_back(self, previous: Query, reading: Reading) -> None:
+        """Read 前一周, the week before, as before the period asked about last."""
+        for i, phrase in enumerate(reading.periods):
+            if previous.period is not None and phrase.text.strip() in words_of("before_that"):
+                before = compared_period(previous.period, Compare.PREVIOUS, previous.to_date)
+                reading.periods[i] = replace(phrase, period=before, to_date=None)
+
+    def _is_other_place(self, where: Where, filters: Filter | None) -> bool:
+        """Say whether a new filter is on another dimension that has the old one's values too (北京 as province and city)."""
+        known: dict[str, set[object]] = {}
+        for dimension in self.model.dimensions:
+            values = {value.value for value in dimension.values} | set(self.values.get(dimension.qualified, ()))
+            known.setdefault(dimension.name, set()).update(values)
+        return any(set(where.values) <= known.get(new.dimension, set()) for new in filters_of(filters))
+
+    def _with_siblings(self, name: str) -> tuple[Target, ...]:
+        """Return a metric and those that go by one of its words, for where it does not have what is asked next."""
+        base = name.partition("[")[0]
+        metric = self.model.metric_by_name[base]
+        words = {metric.label.en, metric.label.zh, *metric.synonyms}
+        alike = (m.name for m in self.model.metrics if m.name != base and words & {m.label.en, m.label.zh, *m.synonyms})
+        return (Target("metric", name), *(Target("metric", other) for other in alike))
+
+    def _taken_over(self, previous: Query, query: Query, reading: Reading, *, dated: bool) -> Iterator[Text]:
+        kept: list[Text] = []
+        if not reading.metrics:
+            kept.extend(self.model.metric(name).label for name in query.metrics)
+        if not dated and query.period is not None:
+            kept.append(Text(str(query.period), str(query.period)))
+        binder = Binder(self.model, date.min)
+        for where in filters_of(query.filters):
+            if where in filters_of(previous.filters) and where.dimension not in ("weekday", "hour_of_day", "day_type"):
+                label = binder.candidates(where.dimension)[0].label
+                shown = "/".join(str(value) for value in where.values)
+                kept.append(Text(f"{label.en} {where.op} {shown}", f"{label.zh} {where.op} {shown}"))
+        if kept:
+            yield Text(
+                f"Taken over from the question before: {'; '.join(t.en for t in kept)}.",
+                f"沿用上一问：{'；'.join(t.zh for t in kept)}。",
+            )
+
+
+def _parts(filters: Filter | None) -> tuple[Filter, ...]:
+    """Return the conditions that must all hold."""
+    return () if filters is None else filters.parts if isinstance(filters, And) else (filters,)
+
+
+def _phrase_of(query: Query) -> TimePhrase:
+    """Return the period of the query before as if the question had named it."""
+    return TimePhrase(start=0, end=0, text="", period=query.period, to_date=query.to_date)

@@ -1,0 +1,73 @@
+"""Owns what is refused before anything is planned: actions, instructions, predictions, personal data, absent subjects."""
+
+import re
+
+from wenshu.assistant.linker import LinkedQuestion
+from wenshu.assistant.planner import Refusal
+from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.refusals import personal_data
+from wenshu.semantic_layer.text import Text
+
+SQL = re.compile(
+    r"\bselect\b.+\bfrom\b|\b(drop|truncate|alter)\s+table\b"
+    r"|\bunion\s+(all\s+)?select\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
+    """Refuse what is no question, asks for personal data, or is about what the data do not hold."""
+    for mention in linked.mentions:
+        if mention.is_word("injection") or SQL.search(linked.text):
+            return Refusal(
+                code="not_a_question",
+                message=Text("I answer questions about the data and follow no other instructions.", "我只回答关于数据的问题，不执行其他指令。"),
+                hint=what_there_is(model),
+            )
+        if mention.is_word("forecast"):
+            return Refusal(
+                code="no_forecast",
+                message=Text("The data say what has been; I do not predict.", "数据只反映已发生的情况，我不做预测。"),
+                hint=Text("Ask for a trend up to today instead.", "可以改问截至目前的趋势。"),
+            )
+        if mention.is_word("write"):
+            return Refusal(
+                code="not_a_question",
+                message=Text(
+                    f"“{mention.text}” asks for an action; I only read data.",
+                    f"“{mention.text}”是一项操作，我只能查询数据。",
+                ),
+                hint=Text("Ask for a number instead.", "请改为查询某个数字。"),
+            )
+        personal = [d for t in mention.of("dimension") for d in model.dimensions if d.name == t.name and d.pii]
+        if personal:
+            error = personal_data(personal[0])
+            return Refusal(code=error.code, message=error.message, hint=error.hint)
+        if mention.is_word("personal"):
+            return Refusal(
+                code="personal_data",
+                message=Text(
+                    f"“{mention.text}” is personal data and is not shown.",
+                    f"“{mention.text}”属于个人信息，不予展示。",
+                ),
+                hint=Text("Ask for counts or for groups of users instead.", "可以查询人数或用户分组的统计。"),
+            )
+    for mention in linked.mentions:
+        if absent := mention.of("absent"):
+            label = model.absent[int(absent[0].name)][0]
+            return Refusal(
+                code="not_in_data",
+                message=Text(f"The data say nothing about {label.en}.", f"数据中没有{label.zh}相关的内容。"),
+                hint=what_there_is(model),
+            )
+    return None
+
+
+def what_there_is(model: Model) -> Text:
+    """Return the hint that names the headline metrics."""
+    names = model.headline or tuple(metric.name for metric in model.metrics[:6])
+    labels = [model.metric(name).label for name in names]
+    return Text(
+        f"You can ask about {', '.join(label.en for label in labels)} and more.",
+        f"可以询问{'、'.join(label.zh for label in labels)}等指标。",
+    )
