@@ -27,9 +27,13 @@ class FollowUp:
         """Say whether a question that names a metric changes the one before rather than opening a new subject."""
         if reading.has_word("switch", "add", "they"):
             return True
-        if (reading.order or reading.limit) and not (reading.dimensions or reading.periods or reading.filters or reading.grain):
+        if (reading.order or reading.limit) and not (
+            reading.dimensions or reading.periods or reading.filters or reading.grain
+        ):
             return True
-        if reading.share and not (reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays):
+        if reading.share and not (
+            reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays
+        ):
             return True  # 占GMV多少: of what was asked before
         return reading.has_word("so") and not reading.periods and not reading.dimensions
 

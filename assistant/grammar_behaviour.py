@@ -35,7 +35,9 @@ def read_funnel(reading: Reading) -> None:
             if any(target.value in reading.steps for target in mention.of("value")):
                 reading.claim(i)
         span = range(best[0][0], best[-1][0] + 1)
-        reading.claim(*(i for i in span if reading.mentions[i].number is None and not reading.mentions[i].is_word("day_unit")))
+        reading.claim(
+            *(i for i in span if reading.mentions[i].number is None and not reading.mentions[i].is_word("day_unit"))
+        )
         reading.metrics = [targets for targets in reading.metrics if not _named_step(targets, reading, best)]
     reading.window = _window(reading)
     for i, mention in enumerate(reading.mentions):
@@ -58,7 +60,8 @@ def _chain(reading: Reading, start: int, known: set[str]) -> list[tuple[int, str
         if joint is None or not reading.mentions[joint].is_word("to", "and"):
             return chain
         while (following := reading.beside(joint, +1)) is not None and (
-            reading.mentions[following].is_word("to", "so", "day_unit") or reading.mentions[following].number is not None
+            reading.mentions[following].is_word("to", "so", "day_unit")
+            or reading.mentions[following].number is not None
         ):
             joint = following
         if following is None:
@@ -125,7 +128,10 @@ def read_numbers(reading: Reading) -> None:
         numbered = [t for t in mention.of("metric") if "[n=" in t.name]
         if not numbered:
             continue
-        base, at = numbered[0].name.partition("[")[0], reading.metrics.index(mention.of("metric")) if mention.of("metric") in reading.metrics else None
+        base, at = (
+            numbered[0].name.partition("[")[0],
+            reading.metrics.index(mention.of("metric")) if mention.of("metric") in reading.metrics else None,
+        )
         here, found = i, []
         while (before := reading.beside(here, -1)) is not None:
             word = reading.mentions[before]
@@ -154,7 +160,9 @@ def read_cohorts(reading: Reading) -> None:
     ]
     if any(isinstance(m, Lifecycle) for m in reading.model.metrics if m.name in names):
         reading.claim(*(i for i, mention in enumerate(reading.mentions) if mention.is_word("step")))
-        reading.metrics = [targets for targets in reading.metrics if not any(t.name == reading.everyone for t in targets)]
+        reading.metrics = [
+            targets for targets in reading.metrics if not any(t.name == reading.everyone for t in targets)
+        ]
     anchors = {_anchors(reading.model)[metric.name] for metric in behaviours}
     if not behaviours and not reading.steps:
         return
@@ -181,7 +189,8 @@ def _unnumbered(targets: tuple[Target, ...]) -> tuple[Target, ...]:
 def _says_number(reading: Reading, names: set[str]) -> bool:
     """Say whether a cohort metric is asked for one day (D7 retention), so that weekly cohorts are rows of one rate each."""
     return any(
-        any(char.isdigit() for char in mention.text) and any(t.name.partition("[")[0] in names for t in mention.of("metric"))
+        any(char.isdigit() for char in mention.text)
+        and any(t.name.partition("[")[0] in names for t in mention.of("metric"))
         for mention in reading.mentions
     )
 

@@ -123,7 +123,11 @@ def _unit(reading: Reading, position: int) -> tuple[int, Mention | None]:
     if following < len(reading.mentions):
         mention = reading.mentions[following]
         adjacent = mention.start - reading.mentions[position].end <= 2
-        if mention.text == "-" and following + 1 < len(reading.mentions) and _attributes(reading, reading.mentions[following + 1]):
+        if (
+            mention.text == "-"
+            and following + 1 < len(reading.mentions)
+            and _attributes(reading, reading.mentions[following + 1])
+        ):
             return following + 1, reading.mentions[following + 1]  # 5-star
         if adjacent and (mention.is_word("count_word", "money") or _attributes(reading, mention)):
             return following, mention
@@ -157,7 +161,11 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
     if amount is not None and amount.dimension:
         return Owner(position=amount.last, dimension=amount.dimension)
     before = reading.beside(first, -1)
-    if before is not None and first < (amount.first if amount else last) and _attributes(reading, reading.mentions[before]):
+    if (
+        before is not None
+        and first < (amount.first if amount else last)
+        and _attributes(reading, reading.mentions[before])
+    ):
         return Owner(position=before, dimension=_attributes(reading, reading.mentions[before])[0])  # aged under 25
     right_after = [last + 1] if last + 1 < len(reading.mentions) and _adjoins(reading, last) else []
     for i in (*right_after, *reading.near(first, -1, 3), *reading.near(last, +1, 2)):
@@ -294,7 +302,9 @@ def _read_none(reading: Reading, position: int) -> None:
             reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period))
             _forget(reading, metric)
             named = {target.name for target in mention.of("dataset")}
-            again = (k for k in reading.near(owner, +1, 1) if named & {t.name for t in reading.mentions[k].of("dataset")})
+            again = (
+                k for k in reading.near(owner, +1, 1) if named & {t.name for t in reading.mentions[k].of("dataset")}
+            )
             reading.claim(position, owner, *again)
             return
 

@@ -19,7 +19,11 @@ def read_ranking(reading: Reading) -> None:
                 reading.limit = int(reading.mentions[number].number or 0) or None
                 reading.claim(number)
                 unit = number + 1
-                if unit < len(reading.mentions) and reading.mentions[unit].is_word("day_unit") and not reading.has_groups:
+                if (
+                    unit < len(reading.mentions)
+                    and reading.mentions[unit].is_word("day_unit")
+                    and not reading.has_groups
+                ):
                     reading.grain = Grain.DAY  # 最高的五天
                     reading.claim(unit)
         elif mention.is_word("descending", "ascending"):

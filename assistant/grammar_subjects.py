@@ -50,7 +50,9 @@ def read_distribution(reading: Reading) -> None:
             name = next((t.name for t in reading.mentions[k].of("dimension") if t.name in numeric), None)
             if name is not None and reading.free(k):
                 reading.dimensions.append(_banded(reading.model, name))
-                reading.claim(*(j for j, m in enumerate(reading.mentions) if any(t.name == name for t in m.of("dimension"))))
+                reading.claim(
+                    *(j for j, m in enumerate(reading.mentions) if any(t.name == name for t in m.of("dimension")))
+                )
                 break
         plain = any(m.of("dimension") and not m.of("metric", "dataset") for m in reading.mentions)
         if reading.dimensions or plain or reading.parts:
@@ -60,7 +62,10 @@ def read_distribution(reading: Reading) -> None:
 
 def _read_own_number(reading: Reading) -> bool:
     """用户购买次数的分布, users by number of orders: users by a metric of their own, where the model has it as theirs."""
-    averaged = any(isinstance(m, Ratio) and m.name in {t.name for x in reading.mentions for t in x.of("metric")} for m in reading.model.metrics)
+    averaged = any(
+        isinstance(m, Ratio) and m.name in {t.name for x in reading.mentions for t in x.of("metric")}
+        for m in reading.model.metrics
+    )
     if not averaged and not any(is_person(reading, k) for k in range(len(reading.mentions))):
         return False
     known = {d.name for d in reading.model.dimensions}
@@ -81,7 +86,9 @@ def _read_own_number(reading: Reading) -> bool:
 def _banded(model: Model, name: str) -> str:
     """Return the bands of a number as a dimension, or the number where the model cuts none."""
     number = next(d for d in model.dimensions if d.name == name)
-    return next((d.name for d in model.dimensions if d.bands and d.dataset == number.dataset and d.expr == number.expr), name)
+    return next(
+        (d.name for d in model.dimensions if d.bands and d.dataset == number.dataset and d.expr == number.expr), name
+    )
 
 
 def read_spread(reading: Reading) -> None:
@@ -250,7 +257,9 @@ def read_values(reading: Reading) -> None:
 
 def _belongs_to_noun(mention: Mention) -> bool:
     """Say whether a mention stands between a value and its noun (iOS|女性|用户, 百度|以外的|渠道)."""
-    return mention.is_word("exclude_tail") or bool(mention.of("value") and not mention.of("metric", "dimension", "dataset"))
+    return mention.is_word("exclude_tail") or bool(
+        mention.of("value") and not mention.of("metric", "dimension", "dataset")
+    )
 
 
 def _is_said_already(reading: Reading, position: int) -> bool:
@@ -338,11 +347,15 @@ def read_nouns(reading: Reading) -> None:
         if mention.of("dataset") and reading.free(i):
             reading.nouns.append(mention.of("dataset")[0].name)
             reading.claim(i)
-    people_ranked = reading.superlative and any(m.of("dataset") and is_person(reading, k) for k, m in enumerate(reading.mentions))
+    people_ranked = reading.superlative and any(
+        m.of("dataset") and is_person(reading, k) for k, m in enumerate(reading.mentions)
+    )
     if not reading.asks_for_number and people_ranked and reading.dimensions and reading.everyone:
         reading.metrics.append((Target("metric", reading.everyone),))  # 哪个城市的用户最多
     things = reading.asks_how_many and not any(is_person(reading, k) for k in range(len(reading.mentions)))
     if not reading.asks_for_number and (reading.superlative or reading.parts or reading.share or things):
         counted = [target for m in reading.mentions if (target := rows_of(reading, m)) is not None]
-        if len(set(counted)) == 1 and (things or not any(m.of("dimension") and m.of("dataset") for m in reading.mentions)):
+        if len(set(counted)) == 1 and (
+            things or not any(m.of("dimension") and m.of("dataset") for m in reading.mentions)
+        ):
             reading.metrics.append((counted[0],))  # 几点下单最多

@@ -67,7 +67,7 @@ def _entry_date(model: Model) -> str | None:
     for dataset in model.datasets:
         column = dataset.time.find(exp.Column) if dataset.entity and dataset.time is not None else None
         for dimension in dataset.dimensions if column is not None else ():
-            if dimension.type == "date" and column in dimension.expr.find_all(exp.Column):
+            if dimension.type == "date" and column is not None and column in dimension.expr.find_all(exp.Column):
                 return dimension.name
     return None
 
@@ -116,7 +116,9 @@ def _hour(reading: Reading, position: int, like: set[int] | None = None) -> tupl
     hour = reading.mentions[position].number or 0.0
     used = {position}
     for beside in (position - 1, position + 1):
-        if 0 <= beside < len(reading.mentions) and reading.mentions[beside].is_word("hour_unit", "morning", "afternoon"):
+        if 0 <= beside < len(reading.mentions) and reading.mentions[beside].is_word(
+            "hour_unit", "morning", "afternoon"
+        ):
             used.add(beside)
     words = [reading.mentions[k] for k in (*used, *(like or ()))]
     if not any(word.is_word("hour_unit", "morning", "afternoon") for word in words) or hour != int(hour):

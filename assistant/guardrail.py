@@ -21,7 +21,10 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
         if mention.is_word("injection") or SQL.search(linked.text):
             return Refusal(
                 code="not_a_question",
-                message=Text("I answer questions about the data and follow no other instructions.", "我只回答关于数据的问题，不执行其他指令。"),
+                message=Text(
+                    "I answer questions about the data and follow no other instructions.",
+                    "我只回答关于数据的问题，不执行其他指令。",
+                ),
                 hint=what_there_is(model),
             )
         if mention.is_word("forecast"):

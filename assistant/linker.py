@@ -189,7 +189,8 @@ def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
 @cache
 def _lexicon(language: Language) -> dict[str, list[str]]:
     text = files("wenshu.assistant").joinpath(f"lexicon/{language}.yml").read_text("utf-8")
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    words: dict[str, list[str]] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return words
 
 
 def words_of(word_class: str) -> frozenset[str]:
@@ -268,12 +269,12 @@ def _best_cover(
     chosen: list[tuple[int, int, Mention]] = []
     past = len(tokens)
     while past > 0:
-        candidate = best[past][1]
-        if candidate is None:
+        taken = best[past][1]
+        if taken is None:
             past -= 1
         else:
-            chosen.append(candidate)
-            past = candidate[0]
+            chosen.append(taken)
+            past = taken[0]
     return chosen[::-1]
 
 

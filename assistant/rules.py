@@ -21,7 +21,7 @@ from wenshu.assistant.suggestions import Suggestions
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Funnel, Ratio
+from wenshu.semantic_layer.model import Aggregate, Aggregation, Funnel, Metric, Ratio
 from wenshu.semantic_layer.periods import Compare, DateRange
 from wenshu.semantic_layer.profile import looked_up
 from wenshu.semantic_layer.query import Filter, Order, Query, both, filters_of
@@ -108,7 +108,9 @@ class RulesPlanner:
         if reading.asks_for_number and not (previous and self.follow_up.edits(reading)):
             return self._not_understood(unknown, reading, language) if unknown else self._fresh(reading, as_of)
         if previous is not None and self.follow_up.has_content(reading):
-            return self._not_understood(unknown, reading, language) if unknown else self._changed(previous, reading, as_of)
+            return (
+                self._not_understood(unknown, reading, language) if unknown else self._changed(previous, reading, as_of)
+            )
         if unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend"):
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
@@ -225,7 +227,7 @@ class RulesPlanner:
     def _ambiguous_conversion(self, reading: Reading, language: Language) -> Clarification:
         when = reading.periods[0].text if reading.periods else ""
         by = reading.dimensions[0] if reading.dimensions else None
-        names = [m for m in self.model.metrics if isinstance(m, Funnel)]
+        names: list[Metric] = [m for m in self.model.metrics if isinstance(m, Funnel)]
         names += [m for m in self.model.metrics if isinstance(m, Ratio) and "conversion" in m.label.en]
         return Clarification(
             code="ambiguous_metric",
@@ -265,7 +267,7 @@ class RulesPlanner:
 
 def _is_soft(reading: Reading, word: str, previous: Query | None) -> bool:
     """Say whether a leftover word belongs to a class that asks for nothing by itself."""
-    soft = (
+    soft: tuple[str, ...] = (
         "overview",
         "vague",
         "why",

@@ -47,9 +47,16 @@ class Settler:
 
         Raises the `QueryError` of the first choice where none fits.
         """
-        names = [*inherited, *reading.dimensions, *(name for name, _ in reading.dated), *(n.dimension for n in reading.numbers if n.dimension)]
+        names = [
+            *inherited,
+            *reading.dimensions,
+            *(name for name, _ in reading.dated),
+            *(n.dimension for n in reading.numbers if n.dimension),
+        ]
         own = [condition.period for condition in reading.users_with if condition.period is not None]
-        if len(reading.periods) == 1 and any(condition.op is Op.EQ and not condition.value for condition in reading.users_with):
+        if len(reading.periods) == 1 and any(
+            condition.op is Op.EQ and not condition.value for condition in reading.users_with
+        ):
             own = reading.periods  # who did nothing in a period is counted among all users
         if reading.users_with and any(len(targets) > 1 and self._is_people(targets) for targets in reading.metrics):
             own = reading.periods  # the period is the condition's
@@ -76,9 +83,13 @@ class Settler:
             funnel = (Target("metric", f"{funnels[0].name}[{','.join(said)}]"),)
             named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
             named.append(funnel)
-        if not named and (reading.users_with or reading.asks_how_many or (reading.asks_which_group and reading.filters)):
+        if not named and (
+            reading.users_with or reading.asks_how_many or (reading.asks_which_group and reading.filters)
+        ):
             named = [()]
-        return [self._people(reading, targets) if not targets or self._is_people(targets) else targets for targets in named]
+        return [
+            self._people(reading, targets) if not targets or self._is_people(targets) else targets for targets in named
+        ]
 
     def _is_people(self, targets: tuple[Target, ...]) -> bool:
         return any(target.name == everyone(self.model) for target in targets)
@@ -177,7 +188,9 @@ class Settler:
                 filters = both(filters, where)
         for name, phrase in reading.dated:
             if phrase.period is not None:
-                filters = both(filters, Where(dimension=name, op=Op.BETWEEN, values=(phrase.period.start, phrase.period.end)))
+                filters = both(
+                    filters, Where(dimension=name, op=Op.BETWEEN, values=(phrase.period.start, phrase.period.end))
+                )
         clock: list[Where] = []
         if reading.weekdays and "day_type" not in dimensions:
             clock.append(Where(dimension="weekday", op=Op.IN, values=tuple(sorted(reading.weekdays))))
@@ -244,7 +257,10 @@ class Settler:
                 label = dimension.label
                 raise QueryError(
                     "no_period",
-                    Text(f"{label.en} differs by period, and none is named.", f"{label.zh}按时间段区分，但问题没有给出时间段。"),
+                    Text(
+                        f"{label.en} differs by period, and none is named.",
+                        f"{label.zh}按时间段区分，但问题没有给出时间段。",
+                    ),
                     Text("Name one, such as last month.", "请给出时间段，例如“上个月”。"),
                 )
 

@@ -21,7 +21,7 @@ class Suggestions:
         when = reading.periods[0].text if reading.periods else ""
         if metric is not None:
             dimensions: tuple[str | None, ...] = (
-                *(reading.dimensions[:1] or [None]),
+                *(tuple(reading.dimensions[:1]) or (None,)),
                 *self.dimensions_of(self.model.metric(metric))[:2],
             )
             return tuple(

@@ -26,7 +26,9 @@ def test_questions_are_answered_right(model: str, layer_of: Callable[[str], Sema
     found = summarise(verdicts)
     for verdict in verdicts:
         if not verdict.right:
-            print(f"{'wrong' if verdict.wrong else 'missed'} {verdict.id} [{verdict.topic}] {verdict.text} — {verdict.reason}")
+            print(
+                f"{'wrong' if verdict.wrong else 'missed'} {verdict.id} [{verdict.topic}] {verdict.text} — {verdict.reason}"
+            )
     assert found["right"] >= LEAST_RIGHT * found["questions"], found
     assert found["wrong"] <= MOST_WRONG * found["questions"], found
 
