@@ -29,6 +29,11 @@ def read_funnel(reading: Reading) -> None:
     named = any(target.name.partition("[")[0] == funnel.name for targets in reading.metrics for target in targets)
     if len(best) < 2 and not named:
         return
+    lost = {m.name for m in reading.model.metrics if isinstance(m, PeriodReturn)}
+    for i, mention in enumerate(reading.mentions):
+        if mention.of("metric") in reading.metrics and any(t.name in lost for t in mention.of("metric")):
+            reading.metrics.remove(mention.of("metric"))  # 从加购到结算的流失率 is no churn of users: ask
+            reading.claimed.discard(i)
     reading.steps = [name for _, name in best] if len(best) > 1 else []
     if reading.steps:
         for i, mention in enumerate(reading.mentions):
@@ -154,6 +159,11 @@ def read_numbers(reading: Reading) -> None:
 
 def read_cohorts(reading: Reading) -> None:
     """Curves, triangles, stages; and the words that only say who a behavioural metric is about (注册用户的7日留存)."""
+    default = next(
+        (m.name for m in reading.model.metrics if isinstance(m, Retention) and _of_newcomers(reading, m)), None
+    )
+    if default and not reading.metrics and reading.has_word("triangle"):
+        reading.metrics.append((Target("metric", default),))  # a cohort table is one of retention
     names = {target.name.partition("[")[0] for targets in reading.metrics for target in targets}
     behaviours = [
         metric for metric in reading.model.metrics if metric.name in names and metric.name in _anchors(reading.model)
@@ -174,12 +184,20 @@ def read_cohorts(reading: Reading) -> None:
     elif reading.steps and not kept:
         reading.metrics = []
     for i, mention in enumerate(reading.mentions):
+        if mention.is_word("first_order") and reading.free(i):
+            reading.claim(i)
         if mention.is_word("curve", "triangle") and not mention.of("metric") and behaviours:
             if not (mention.is_word("triangle") and _says_number(reading, names)):
                 reading.own_key = PERIOD_NUMBER
                 if not _says_number(reading, names):
                     reading.metrics = [_unnumbered(targets) for targets in reading.metrics]
             reading.claim(i)
+
+
+def _of_newcomers(reading: Reading, metric: Retention) -> bool:
+    """Say whether a cohort is of users by the day they came."""
+    start = reading.model.anchor(metric)
+    return bool(reading.model.dataset_by_name[start.dataset].entity)
 
 
 def _unnumbered(targets: tuple[Target, ...]) -> tuple[Target, ...]:

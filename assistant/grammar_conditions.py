@@ -69,7 +69,7 @@ def _read_number(reading: Reading, position: int) -> None:
     reading.numbers.append(
         NumberCondition(
             metric=owner.metric, dimension=owner.dimension, op=op, value=amount.value, high=amount.high,
-            span=(min(first, owner.position), max(last, owner.position)),
+            span=(min(first, owner.position), max(last, owner.position)), counted=amount.counted,
         )
     )  # fmt: skip
     reading.claim(*range(amount.first, amount.last + 1), *used)
@@ -235,7 +235,7 @@ def read_user_conditions(reading: Reading) -> None:
         if _chooses_users(reading, number):
             reading.numbers.remove(number)
             _choose_users(reading, number)
-        elif not reading.has_groups and (attribute := _money_of(reading, number)):
+        elif not number.counted and not reading.has_groups and (attribute := _money_of(reading, number)):
             reading.numbers.remove(number)
             reading.numbers.append(
                 NumberCondition(dimension=attribute, op=number.op, value=number.value, high=number.high)

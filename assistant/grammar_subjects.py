@@ -96,6 +96,9 @@ def read_spread(reading: Reading) -> None:
     if not reading.spread or reading.metrics or not reading.dimensions:
         return
     datasets = [d.dataset for d in reading.model.dimensions if d.name == reading.dimensions[0]]
+    entities = [dataset.name for dataset in reading.model.datasets if dataset.entity]
+    if any(noun not in (*datasets, *entities) for noun in reading.nouns):
+        return  # 购买的品类分布: of orders, of units, of buyers?
     named = next((dataset for dataset in datasets if dataset in reading.nouns), datasets[0])
     whose = reading.model.dataset_by_name[named]
     own = next((d.name.removesuffix("_of_user") for d in whose.dimensions if d.name.endswith("_of_user")), None)
@@ -171,7 +174,7 @@ def _is_unknown_split(reading: Reading, position: int) -> bool:
     if before is None or not reading.mentions[before].is_word("by"):
         return False
     groups = any(m.of("dimension") and not m.of("metric") for m in reading.mentions) or reading.grain or reading.parts
-    return not groups and not reading.has_word("most", "least", "rank", "which")
+    return not groups and not reading.has_word("most", "least", "rank", "which", "so")
 
 
 def _is_noun(reading: Reading, position: int) -> bool:
@@ -205,6 +208,8 @@ def _after_by(reading: Reading, position: int) -> bool:
     if before is None:
         return False
     mention = reading.mentions[before]
+    if any(number.span[0] <= before <= number.span[1] for number in reading.numbers):
+        return False
     if mention.is_word("by", "which") or mention.number is not None or mention.is_word("count_word", "most", "least"):
         return True
     return (

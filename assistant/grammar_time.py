@@ -26,6 +26,10 @@ def read_times(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         phrase = mention.time
         if phrase is None:
+            if mention.is_word("hourly") and (k := reading.beside(i, -1)) is not None:
+                if reading.mentions[k].is_word("by", "and"):
+                    reading.parts.append("hour_of_day")
+                    reading.claim(i)
             continue
         reading.claim(i)
         before = reading.beside(i, -1)

@@ -69,7 +69,7 @@ class ValueFilter:
 class NumberCondition:
     """Hold a comparison with a number, the average or the total, of a metric or a numeric dimension.
 
-    `span` is where its words begin and end, by position.
+    `span` is where its words begin and end, by position; `counted` says that its unit counts things.
     """
 
     metric: tuple[Target, ...] = ()
@@ -78,6 +78,7 @@ class NumberCondition:
     value: float | Literal["average", "total"]
     high: float | None = None
     span: tuple[int, int] = (-1, -1)
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,12 +179,18 @@ class Reading:
     def asks_how_many(self) -> bool:
         return self.has_word("how_many")
 
+    def _drops_metric(self, position: int) -> bool:
+        """Say whether something is to be left out that is a metric: GMV excluding refunds."""
+        following = self.beside(position, +1)
+        dropped = self.mentions[following] if following is not None else None
+        return self.mentions[position].is_word("exclude") and dropped is not None and bool(dropped.of("metric"))
+
     def unclaimed(self) -> tuple[str, ...]:
         """Return the words that no rule understood, as the asker wrote them."""
         left = [
             m.text
             for i, m in enumerate(self.mentions)
-            if i not in self.claimed and not m.is_filler and not m.is_word(*GRAMMAR)
+            if i not in self.claimed and not m.is_filler and (not m.is_word(*GRAMMAR) or self._drops_metric(i))
         ]
         return (*self.linked.unknown, *left)
 

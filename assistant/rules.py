@@ -105,6 +105,9 @@ class RulesPlanner:
         if self._is_bare_conversion(reading):
             return self._ambiguous_conversion(reading, language)
         unknown = tuple(word for word in unknown if not _is_soft(reading, word, previous))
+        people = previous is None and not reading.asks_for_number and self.settler.is_about_people(reading)
+        if people and not unknown and not reading.has_word("overview", "quality", "why"):
+            return self._fresh(reading, as_of)
         if reading.asks_for_number and not (previous and self.follow_up.edits(reading)):
             return self._not_understood(unknown, reading, language) if unknown else self._fresh(reading, as_of)
         if previous is not None and self.follow_up.has_content(reading):

@@ -5,7 +5,7 @@ first that has every dimension and filter wins, in the order of the model file. 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
 
@@ -18,7 +18,7 @@ from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, PERIOD_NUMBER
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.model import PERIOD_END, PERIOD_START, Aggregate, Funnel, Model, Retention, metric_column
-from wenshu.semantic_layer.periods import Compare, DateRange, Grain
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain, compared_period
 from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
 from wenshu.semantic_layer.text import Text
 
@@ -84,12 +84,25 @@ class Settler:
             named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
             named.append(funnel)
         if not named and (
-            reading.users_with or reading.asks_how_many or (reading.asks_which_group and reading.filters)
+            reading.users_with
+            or reading.asks_how_many
+            or (reading.asks_which_group and reading.filters)
+            or self.is_about_people(reading)
         ):
             named = [()]
         return [
             self._people(reading, targets) if not targets or self._is_people(targets) else targets for targets in named
         ]
+
+    def is_about_people(self, reading: Reading) -> bool:
+        """Say whether groups of users are named, or their make-up asked for, so that they are what is counted."""
+        segments = {dataset.name for dataset in self.model.datasets if dataset.is_segment}
+        users = {dataset.name for dataset in self.model.datasets if dataset.entity}
+        of = {d.rpartition(".")[0] for item in reading.filters for d in item.dimensions}
+        grouped = {d.dataset for d in self.model.dimensions if d.name in reading.dimensions}
+        return bool(of and of <= segments) or (
+            reading.share and bool(of | grouped) and (of | grouped) <= users | segments
+        )
 
     def _is_people(self, targets: tuple[Target, ...]) -> bool:
         return any(target.name == everyone(self.model) for target in targets)
@@ -178,10 +191,11 @@ class Settler:
         if reading.users_with and all(self._is_undated(target) for target in settled.metrics):
             period, to_date = None, None
         share: Share | None = None
-        for where, item in zip(settled.filters, reading.filters, strict=True):
+        merged = self._merged(settled.filters, reading.filters)
+        for where, item in merged:
             if item.joined and not item.negated and where.dimension not in dimensions and not shared:
                 dimensions.append(where.dimension)  # values side by side
-            part = where is settled.filters[-1] and not item.negated
+            part = where is merged[-1][0] and not item.negated
             if shared and part and (not reading.dimensions or reading.shares_part):
                 share = Share(where=where)
             else:
@@ -264,6 +278,18 @@ class Settler:
                     Text("Name one, such as last month.", "请给出时间段，例如“上个月”。"),
                 )
 
+    def _merged(self, wheres: tuple[Where, ...], items: list[ValueFilter]) -> list[tuple[Where, ValueFilter]]:
+        """Return the filters with those that keep values of one dimension put together: both are asked about, side by side."""
+        out: list[tuple[Where, ValueFilter]] = []
+        for where, item in zip(wheres, items, strict=True):
+            same = next((i for i, (w, it) in enumerate(out) if w.dimension == where.dimension and not it.negated), None)
+            if same is None or item.negated:
+                out.append((where, item))
+            else:
+                values = tuple(dict.fromkeys((*out[same][0].values, *where.values)))
+                out[same] = (replace(where, op=Op.IN, values=values), replace(item, joined=True))
+        return out
+
     def _users_with(self, condition: UserCondition, period: DateRange | None) -> UsersWith:
         """Return a condition on a user's own metric, over its own period or the question's."""
         own = condition.period.period if condition.period is not None else period
@@ -282,8 +308,12 @@ class Settler:
         return f"{name}[n=30]" if isinstance(metric, Retention) and "[" not in name else name
 
     def _noun_dimension(self, reading: Reading) -> str | None:
-        """Return the dimension that names the things a noun stands for (products: the product's name)."""
+        """Return the dimension that names the things a noun stands for (products: the product's name, users: their key)."""
         for noun in reading.nouns:
+            dataset = self.model.dataset_by_name[noun]
+            key = next((d.name for d in dataset.dimensions if (d.name,) == dataset.primary_key), None)
+            if dataset.entity and reading.limit and key:
+                return key
             for dimension in self.model.dataset_by_name[noun].dimensions:
                 if (
                     dimension.type == "string"
@@ -326,9 +356,18 @@ class Settler:
                     Text("Ask about one period, or compare two.", "请询问一个时间段，或对比两个时间段。"),
                 )  # fmt: skip
         elif (
+            period is not None
+            and compare is None
+            and grain is None
+            and reading.has_word("growth")
+            and (halves := _halves(period))
+        ):
+            compare, period = halves  # grew from August to September
+        elif (
             reading.versus
             and compare is None
             and period is not None
+            and not reading.parts
             and not any(item.joined for item in reading.filters)
         ):
             compare = Compare.PREVIOUS
@@ -362,6 +401,16 @@ class Settler:
                         f"Read as {taken.en}: {passed.en} does not have what is asked for.",
                         f"按“{taken.zh}”计算：“{passed.zh}”不支持所问的拆分或筛选。",
                     )
+
+
+def _halves(period: DateRange) -> tuple[DateRange, DateRange] | None:
+    """Return the two calendar months that a period is, or None where it is no two whole months."""
+    start = period.end.replace(day=1)
+    if period.start.day != 1 or start <= period.start:
+        return None
+    second = DateRange(start, period.end)
+    first = compared_period(second, Compare.PREVIOUS)
+    return (first, second) if first.start == period.start and first.end < start else None
 
 
 def _base(target: Target) -> str:

@@ -12,6 +12,7 @@ from wenshu.semantic_layer.text import Text
 
 SHORTEST_WORD, SHORTEST_NAME, LONGEST_NAME = 6, 4, 12  # letters of an English word, characters of a Chinese name
 GAP = "\0"
+PARTICLES = "的了呢吧是在有和与及按各"  # are themselves, not slips of another character
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class Slips:
             for start in range(max(0, at - length + 1), min(at + len(word), len(text) - length + 1)):
                 stretch = text[start : start + length]
                 if start <= at and at + len(word) <= start + length:
-                    for i in range(length):
+                    for i in (i for i in range(length) if stretch[i] not in PARTICLES):
                         near |= {(stretch, name) for name in self._gapped.get(_gap(stretch, i), ()) if name != stretch}
         longest = max((len(wrong) for wrong, _ in near), default=0)
         best = {pair for pair in near if len(pair[0]) == longest}
