@@ -386,7 +386,7 @@ class Settler:
                 Text("Ask for active users by that grain instead.", "请改问该粒度的活跃用户数。"),
             )
         if reading.trend and grain is None:
-            days = period.days if period else 700
+            days = period.days if period else ALL_DAYS
             grain = Grain.DAY if days <= 45 else Grain.WEEK if days <= 210 else Grain.MONTH
         return period, to_date, compare, grain
 

@@ -51,7 +51,7 @@ class CompiledQuery:
 
     @property
     def sql(self) -> str:
-        return self.statement.tree.sql("duckdb", pretty=True)
+        return self.statement.sql
 
 
 class SemanticLayer:
