@@ -5,15 +5,8 @@ from dataclasses import replace
 from wenshu.assistant.linker import Target
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER
-from wenshu.semantic_layer.model import (
-    Funnel,
-    Lifecycle,
-    LifetimeValue,
-    Model,
-    PeriodReturn,
-    RepurchaseWithin,
-    Retention,
-)
+from wenshu.semantic_layer.metrics import Funnel, Lifecycle, LifetimeValue, PeriodReturn, RepurchaseWithin, Retention
+from wenshu.semantic_layer.model import Model
 
 
 def read_funnel(reading: Reading) -> None:

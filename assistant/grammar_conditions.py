@@ -6,7 +6,7 @@ from typing import Literal
 from wenshu.assistant.linker import Mention, Target
 from wenshu.assistant.reading import COMPARED_BY, MULTIPLIERS, NumberCondition, Reading, UserCondition
 from wenshu.assistant.timephrases import TimePhrase
-from wenshu.semantic_layer.model import Aggregate, Aggregation
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import Op
 

@@ -6,18 +6,17 @@ from wenshu.assistant.grammar_conditions import is_person, rows_of
 from wenshu.assistant.linker import Mention, Target
 from wenshu.assistant.people import people, subject
 from wenshu.assistant.reading import Reading, ValueFilter, is_counted
-from wenshu.semantic_layer.model import (
-    PERIOD_START,
+from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
     AverageOver,
     LifetimeValue,
     Metric,
-    Model,
     Ratio,
     RepurchaseWithin,
     Retention,
 )
+from wenshu.semantic_layer.model import PERIOD_START, Model
 from wenshu.semantic_layer.periods import Grain
 
 

@@ -3,7 +3,8 @@
 from sqlglot import exp
 
 from wenshu.assistant.reading import Reading
-from wenshu.semantic_layer.model import Funnel, Model
+from wenshu.semantic_layer.metrics import Funnel
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare
 
 

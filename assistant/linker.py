@@ -18,9 +18,10 @@ from wenshu.assistant.numerals import CHINESE_NUMBER
 from wenshu.assistant.numerals import number as read_number
 from wenshu.assistant.question import normalise
 from wenshu.assistant.timephrases import TimePhrase, find_time_phrases
-from wenshu.semantic_layer.model import Model, Synonyms, parameter
+from wenshu.semantic_layer.metric_parameters import parameter
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Grain
-from wenshu.semantic_layer.text import Language, Text
+from wenshu.semantic_layer.text import Language, Synonyms, Text
 
 Kind = Literal["metric", "dimension", "value", "dataset", "absent", "word", "time", "number"]
 TOKEN = re.compile(

@@ -5,7 +5,8 @@ Knows nothing of questions.
 
 from collections.abc import Iterator
 
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Model
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation
+from wenshu.semantic_layer.model import Model
 
 
 def subject(model: Model, leaf: Aggregate) -> str:

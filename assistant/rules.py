@@ -21,7 +21,7 @@ from wenshu.assistant.suggestions import Suggestions
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Funnel, Metric, Ratio
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Metric, Ratio
 from wenshu.semantic_layer.periods import Compare, DateRange
 from wenshu.semantic_layer.profile import looked_up
 from wenshu.semantic_layer.query import Filter, Order, Query, both, filters_of

@@ -17,7 +17,9 @@ from wenshu.assistant.reading import Reading, UserCondition, ValueFilter
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, PERIOD_NUMBER
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.model import PERIOD_END, PERIOD_START, Aggregate, Funnel, Model, Retention, metric_column
+from wenshu.semantic_layer.metric_parameters import metric_column
+from wenshu.semantic_layer.metrics import Aggregate, Funnel, Retention
+from wenshu.semantic_layer.model import PERIOD_END, PERIOD_START, Model
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain, compared_period
 from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
 from wenshu.semantic_layer.text import Text

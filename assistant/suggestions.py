@@ -5,7 +5,8 @@ from datetime import date
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.model import Metric, Model
+from wenshu.semantic_layer.metrics import Metric
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Language
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer.conditions import date_literal
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.periods import Grain, buckets

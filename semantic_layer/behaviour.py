@@ -7,7 +7,7 @@ never divided here; the metric's value is a quotient of the counts (`metric_sql`
 from dataclasses import replace
 from typing import assert_never
 
-from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer.average_sql import average_over
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, FUNNEL_STEP, LIFECYCLE_STAGE, PERIOD_NUMBER
 from wenshu.semantic_layer.cohort_sql import lifetime_value, retention

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from wenshu.semantic_layer.model import (
+from wenshu.semantic_layer.metrics import (
     Funnel,
     Interval,
     LifetimeValue,
@@ -12,7 +12,7 @@ from wenshu.semantic_layer.model import (
     Repurchase,
     RepurchaseWithin,
     Retention,
-)  # fmt: skip
+)
 from wenshu.semantic_layer.text import Text
 
 PERIOD_NUMBER, FUNNEL_STEP, LIFECYCLE_STAGE = "period_number", "funnel_step", "lifecycle_stage"

@@ -15,20 +15,8 @@ from sqlglot import exp
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, BehaviourKey
 from wenshu.semantic_layer.conditions import comparison, date_literal
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.model import (
-    AS_OF,
-    PERIOD_END,
-    PERIOD_START,
-    Aggregate,
-    Aggregation,
-    Cumulative,
-    Dataset,
-    Derived,
-    Dimension,
-    Metric,
-    Model,
-    Ratio,
-)
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Cumulative, Derived, Metric, Ratio
+from wenshu.semantic_layer.model import AS_OF, PERIOD_END, PERIOD_START, Dataset, Dimension, Model
 from wenshu.semantic_layer.periods import DateRange, Grain
 from wenshu.semantic_layer.query import And, Filter, Not, Op, Or, UsersWith, Where, both
 from wenshu.semantic_layer.refusals import (

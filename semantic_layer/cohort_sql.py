@@ -5,7 +5,7 @@ Only entries whose period after is over are counted; those whose is not are coun
 
 from sqlglot import exp
 
-from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
 from wenshu.semantic_layer.conditions import date_literal
 from wenshu.semantic_layer.periods import DateRange, Grain, bucket_start

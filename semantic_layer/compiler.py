@@ -13,7 +13,7 @@ from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER, cou
 from wenshu.semantic_layer.binder import SQL_COMPARE
 from wenshu.semantic_layer.conditions import date_literal
 from wenshu.semantic_layer.metric_sql import change, count_value, divide, metric_value, zero_if_absent
-from wenshu.semantic_layer.model import Aggregate, Metric
+from wenshu.semantic_layer.metrics import Aggregate, Metric
 from wenshu.semantic_layer.periods import Grain, bucket_start
 from wenshu.semantic_layer.query import Condition, Op, Order
 from wenshu.semantic_layer.resolver import ResolvedQuery, Variant, result_columns

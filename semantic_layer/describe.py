@@ -6,34 +6,38 @@ from typing import Any, assert_never
 
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.model import (
+from wenshu.semantic_layer.metric_parameters import labelled
+from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
     AverageOver,
     Behaviour,
     Cumulative,
     Derived,
-    Dimension,
     Funnel,
     Interval,
     Lifecycle,
     LifetimeValue,
     Metric,
-    Model,
     PeriodReturn,
     Ratio,
     Repurchase,
     RepurchaseWithin,
     Retention,
-    labelled,
-)  # fmt: skip
+)
+from wenshu.semantic_layer.model import Dimension, Model
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import And, Condition, Filter, Not, Op, Or, UsersWith, Where
 from wenshu.semantic_layer.table import UNKNOWN
 from wenshu.semantic_layer.text import Language, Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
-UNITS = {Grain.HOUR: Text("hour", "小时"), Grain.DAY: Text("day", "天"), Grain.WEEK: Text("week", "周"), Grain.MONTH: Text("month", "月")}
+UNITS = {
+    Grain.HOUR: Text("hour", "小时"),
+    Grain.DAY: Text("day", "天"),
+    Grain.WEEK: Text("week", "周"),
+    Grain.MONTH: Text("month", "月"),
+}
 OPS: dict[Op, Text] = {
     Op.EQ: same("="), Op.NE: same("≠"), Op.IN: Text("is one of", "属于"), Op.NOT_IN: Text("is none of", "不属于"),
     Op.LT: same("<"), Op.LE: same("≤"), Op.GT: same(">"), Op.GE: same("≥"), Op.BETWEEN: Text("between", "介于"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.row_scope import Row, RowColumn

@@ -16,7 +16,8 @@ from wenshu.semantic_layer.engine import Engine
 from wenshu.semantic_layer.errors import EngineError, GuardError, QueryError
 from wenshu.semantic_layer.guard import GuardedStatement, guard
 from wenshu.semantic_layer.metric_sql import is_rate
-from wenshu.semantic_layer.model import Aggregate, Dimension, Funnel, Metric, Model, Retention
+from wenshu.semantic_layer.metrics import Aggregate, Funnel, Metric, Retention
+from wenshu.semantic_layer.model import Dimension, Model
 from wenshu.semantic_layer.periods import DateRange, Grain, buckets
 from wenshu.semantic_layer.profile import (
     MOST_VALUES,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer.behaviour_keys import LIFECYCLE_STAGE, STAGES
 from wenshu.semantic_layer.conditions import date_literal
 from wenshu.semantic_layer.periods import DateRange, bucket_start, buckets

@@ -8,16 +8,17 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from wenshu.semantic_layer import model as m
 from wenshu.semantic_layer import spec as s
-from wenshu.semantic_layer.builder import Builder, Mistake, Path_, line_of
+from wenshu.semantic_layer.builder import Builder
 from wenshu.semantic_layer.errors import ModelError, did_you_mean
+from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.spec_reader import Mistake, Path_, line_of
 from wenshu.semantic_layer.text import Text
 
 BUILT_IN = ("shop", "cdnow", "journey")
 
 
-def load_model(name: str) -> m.Model:
+def load_model(name: str) -> Model:
     """Load a built-in model by name or a model file by path.
 
     Raises `ModelError` with code `model_missing` or `model_invalid`; the latter's message lists every mistake.
@@ -49,7 +50,7 @@ def load_model(name: str) -> m.Model:
         ) from None
 
 
-def parse_model(text: str, file: str) -> m.Model:
+def parse_model(text: str, file: str) -> Model:
     """Read the text of a model file; `file` is the name used in messages."""
     mistakes: list[Mistake] = []
     lines: dict[Path_, int] = {}

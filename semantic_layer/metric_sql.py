@@ -5,7 +5,7 @@ from typing import assert_never
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.model import (
+from wenshu.semantic_layer.metrics import (
     Aggregate,
     AverageOver,
     Behaviour,
@@ -21,7 +21,7 @@ from wenshu.semantic_layer.model import (
     Repurchase,
     RepurchaseWithin,
     Retention,
-)  # fmt: skip
+)
 from wenshu.semantic_layer.query import Filter, both
 from wenshu.semantic_layer.resolver import ResolvedQuery, Variant
 
@@ -132,7 +132,11 @@ def is_rate(metric: Metric) -> bool:
 
 
 def counts_or_sums(metric: Metric) -> bool:
-    return metric.zero_if_empty if isinstance(metric, Aggregate) else isinstance(metric, Cumulative | Lifecycle | AverageOver)
+    return (
+        metric.zero_if_empty
+        if isinstance(metric, Aggregate)
+        else isinstance(metric, Cumulative | Lifecycle | AverageOver)
+    )
 
 
 def zero_if_absent(metric: Metric, column: exp.Expr) -> exp.Expr:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
-from wenshu.semantic_layer.model import Aggregate, Dataset, Dimension
+from wenshu.semantic_layer.metrics import Aggregate
+from wenshu.semantic_layer.model import Dataset, Dimension
 from wenshu.semantic_layer.text import Text, same
 
 

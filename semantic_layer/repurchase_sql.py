@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlglot import exp
 
-from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer.periods import MONTHS, Compare, DateRange, Grain, bucket_start, compared_period
 from wenshu.semantic_layer.sources import Leaf, source_select
 from wenshu.semantic_layer.sql_tree import join, named, select_from

@@ -15,7 +15,8 @@ from wenshu.semantic_layer.behaviour import behaviour_source
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, FUNNEL_STEP, LIFECYCLE_STAGE, count_columns
 from wenshu.semantic_layer.binder import Binder, Key
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Lifecycle, Metric, Model
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Lifecycle, Metric
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import (
     MONTHS,
     Compare,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.model import Aggregate, Dimension
+from wenshu.semantic_layer.metrics import Aggregate
+from wenshu.semantic_layer.model import Dimension
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.refusals import no_relationship
 from wenshu.semantic_layer.sources import Join, Source

@@ -7,10 +7,11 @@ RFM follows Hughes (1994) with quantile scores; the tiers are the eight of high 
 import sqlglot
 from sqlglot import exp
 
-from wenshu.semantic_layer import model as m
+from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer import spec as s
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.model import Dataset, Dimension, DimensionValue, Relationship
+from wenshu.semantic_layer.text import Synonyms, Text
 
 TIERS: dict[str, tuple[str, str]] = {  # tier: its name in Chinese, and H or L of recency, frequency and amount
     "champions": ("重要价值客户", "HHH"),
@@ -70,8 +71,8 @@ NUMBERS = {
 
 
 def rfm_segment(
-    name: str, spec: s.RfmSpec, *, of: m.Aggregate, value: m.Aggregate, datasets: tuple[m.Dataset, ...], relationships: tuple[m.Relationship, ...],
-) -> tuple[m.Dataset, m.Relationship]:  # fmt: skip
+    name: str, spec: s.RfmSpec, *, of: m.Aggregate, value: m.Aggregate, datasets: tuple[Dataset, ...], relationships: tuple[Relationship, ...],
+) -> tuple[Dataset, Relationship]:  # fmt: skip
     """Return the segment as a dataset of one row a user, and how users join to it.
 
     Raises `QueryError` where the rows of `of` belong to no user or have no time of their own.
@@ -115,15 +116,15 @@ def rfm_segment(
 
     tree = _filled(tree, filled, source)
     assert isinstance(tree, exp.Query)
-    dataset = m.Dataset(
+    dataset = Dataset(
         name=name, source=tree, label=_label(spec.label, Text("RFM", "RFM")), primary_key=("user_id",), is_segment=True,
         dimensions=(_tier_dimension(name, spec), *(_number_dimension(name, key) for key in NUMBERS)),
     )  # fmt: skip
-    link = m.Relationship(many=owner.one, one=name, many_columns=owner.one_columns, one_columns=("user_id",))
+    link = Relationship(many=owner.one, one=name, many_columns=owner.one_columns, one_columns=("user_id",))
     return dataset, link
 
 
-def _is_foreign(rows: m.Dataset, *parts: exp.Expr | None) -> bool:
+def _is_foreign(rows: Dataset, *parts: exp.Expr | None) -> bool:
     """Say whether one of the parts names a column of another dataset, which the segment's SELECT does not join."""
     named = (column for part in parts if part is not None for column in part.find_all(exp.Column))
     return any(column.table not in ("", rows.name) for column in named)
@@ -153,8 +154,8 @@ def _filled(tree: exp.Expr, parts: dict[str, exp.Expr], rows: exp.Expr) -> exp.E
 
 
 def activity_segment(
-    name: str, spec: s.ActivitySpec, *, of: m.Aggregate, start: m.Aggregate, datasets: tuple[m.Dataset, ...], relationships: tuple[m.Relationship, ...],
-) -> tuple[m.Dataset, m.Relationship]:  # fmt: skip
+    name: str, spec: s.ActivitySpec, *, of: m.Aggregate, start: m.Aggregate, datasets: tuple[Dataset, ...], relationships: tuple[Relationship, ...],
+) -> tuple[Dataset, Relationship]:  # fmt: skip
     """Return the stage of every user as of the last day as a dataset of one row a user, and how users join to it.
 
     Raises `QueryError` where the rows of `of` belong to no user or have no time of their own.
@@ -198,10 +199,10 @@ def activity_segment(
     filled = _filled(tree, parts, source)
     assert isinstance(filled, exp.Query)
     values = tuple(
-        m.DimensionValue(
+        DimensionValue(
             value=stage,
             label=label,
-            synonyms=_words(spec.stages[stage].synonyms) if stage in spec.stages else m.Synonyms(),
+            synonyms=_words(spec.stages[stage].synonyms) if stage in spec.stages else Synonyms(),
         )
         for stage, label in ACTIVITY_STAGES.items()
     )
@@ -209,7 +210,7 @@ def activity_segment(
         (_label(group.label, Text(key, key)), _words(group.synonyms), tuple(group.values))
         for key, group in spec.groups.items()
     )
-    stages = m.Dimension(
+    stages = Dimension(
         name=f"{name}_stage", dataset=name, expr=exp.column("stage"), type="string", values=values, groups=groups, ordered=True, indexed=True,
         label=_label(spec.label, Text(f"activity stage (last {spec.days} days)", f"活跃阶段（近{spec.days}天）")), synonyms=_words(spec.synonyms),
         description=Text(
@@ -217,30 +218,30 @@ def activity_segment(
             f"按截至数据最后一天的近 {spec.days} 天与再之前 {spec.days} 天的活跃情况划分。",
         ),
     )  # fmt: skip
-    days = m.Dimension(
+    days = Dimension(
         name=f"{name}_days_since", dataset=name, expr=exp.column("days_since"), type="number", unit="day",
-        label=Text("days since last active", "距上次活跃天数"), synonyms=m.Synonyms(en=("days inactive",), zh=("未活跃天数",)),
+        label=Text("days since last active", "距上次活跃天数"), synonyms=Synonyms(en=("days inactive",), zh=("未活跃天数",)),
     )  # fmt: skip
-    dataset = m.Dataset(
+    dataset = Dataset(
         name=name, source=filled, label=_label(spec.label, Text("activity stage", "活跃阶段")), primary_key=("user_id",), is_segment=True, dimensions=(stages, days),
     )  # fmt: skip
-    return dataset, m.Relationship(
+    return dataset, Relationship(
         many=users.name, one=name, many_columns=users.primary_key[:1], one_columns=("user_id",)
     )
 
 
-def _tier_dimension(name: str, spec: s.RfmSpec) -> m.Dimension:
+def _tier_dimension(name: str, spec: s.RfmSpec) -> Dimension:
     values = []
     for key, (zh, _) in TIERS.items():
         tier = spec.tiers.get(key, s.TierSpec())
         values.append(
-            m.DimensionValue(value=key, label=_label(tier.label, Text(key, zh)), synonyms=_words(tier.synonyms))
+            DimensionValue(value=key, label=_label(tier.label, Text(key, zh)), synonyms=_words(tier.synonyms))
         )
     groups = tuple(
         (_label(group.label, Text(key, key)), _words(group.synonyms), tuple(group.values))
         for key, group in spec.groups.items()
     )
-    return m.Dimension(
+    return Dimension(
         name=f"{name}_tier", dataset=name, expr=exp.column("tier"), type="string", label=_label(spec.label, Text("RFM tier", "RFM层级")),
         synonyms=_words(spec.synonyms), values=tuple(values), groups=groups, ordered=True, indexed=True,
         description=Text(
@@ -250,9 +251,9 @@ def _tier_dimension(name: str, spec: s.RfmSpec) -> m.Dimension:
     )  # fmt: skip
 
 
-def _number_dimension(name: str, key: str) -> m.Dimension:
+def _number_dimension(name: str, key: str) -> Dimension:
     label, unit = NUMBERS[key]
-    return m.Dimension(
+    return Dimension(
         name=f"{name}_{key}" if key in ("recency", "frequency", "monetary") else key,
         dataset=name,
         expr=exp.column(key),
@@ -266,5 +267,5 @@ def _label(spec: s.TextSpec | None, default: Text) -> Text:
     return Text(spec.en, spec.zh) if spec else default
 
 
-def _words(spec: s.SynonymsSpec) -> m.Synonyms:
-    return m.Synonyms(en=tuple(spec.en), zh=tuple(spec.zh))
+def _words(spec: s.SynonymsSpec) -> Synonyms:
+    return Synonyms(en=tuple(spec.en), zh=tuple(spec.zh))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.model import Aggregate, Behaviour, Dataset
+from wenshu.semantic_layer.metrics import Aggregate, Behaviour
+from wenshu.semantic_layer.model import Dataset
 from wenshu.semantic_layer.query import Filter
 from wenshu.semantic_layer.sql_tree import join, named, select_from
 

@@ -1,5 +1,6 @@
-"""Owns bilingual text: everything a person reads exists in English and Chinese. Knows nothing of models or queries."""
+"""Owns bilingual text: everything a person reads exists in English and Chinese, and the words people use for it. Knows nothing of models or queries."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,3 +29,15 @@ class Text:
 def same(word: str) -> Text:
     """Return a text that reads alike in both languages, such as a name from the data."""
     return Text(word, word)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synonyms:
+    """Hold the other words people use for a thing, by language."""
+
+    en: tuple[str, ...] = ()
+    zh: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.en
+        yield from self.zh

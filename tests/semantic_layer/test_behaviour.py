@@ -17,7 +17,9 @@ from sqlglot import exp, parse
 from wenshu.semantic_layer.errors import ModelError, QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import load_model
-from wenshu.semantic_layer.model import AverageOver, Model, Retention, with_parameters
+from wenshu.semantic_layer.metric_parameters import with_parameters
+from wenshu.semantic_layer.metrics import AverageOver, Retention
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import query_from_json
 from wenshu.semantic_layer.table import ResultTable
@@ -109,7 +111,9 @@ def test_a_release_broke_android_for_a_fortnight(layer_of: Layers) -> None:
 
 def test_the_dip_shows_in_the_weekly_series(layer_of: Layers) -> None:
     kept, period = [{"dimension": "device", "value": "android"}], {"start": "2026-08-03", "end": "2026-10-18"}
-    weeks = by_key(run(layer_of("shop"), {"metrics": ["retention"], "grain": "week", "period": period, "filters": kept}))
+    weeks = by_key(
+        run(layer_of("shop"), {"metrics": ["retention"], "grain": "week", "period": period, "filters": kept})
+    )
     lowest = sorted(weeks, key=lambda week: weeks[week][0])[:2]
     assert sorted(lowest) == [date(2026, 9, 14), date(2026, 9, 21)]
 
@@ -125,9 +129,19 @@ def test_cdnow_customers_with_one_row_and_with_one_day(layer_of: Layers) -> None
     layer = layer_of("cdnow")
     once = run(layer, {"metrics": ["repurchase_rate"]}).rows[0]
     assert (once[1], int(once[1]) - int(once[2])) == (23570, 11908)  # type: ignore[arg-type]
-    later = Retention(name="later", label=same_text("later"), start="new_customers", back="customers", low=1, high=None, mode="on_or_after")
+    later = Retention(
+        name="later",
+        label=same_text("later"),
+        start="new_customers",
+        back="customers",
+        low=1,
+        high=None,
+        mode="on_or_after",
+    )
     wider: Model = replace(layer.model, metrics=(*layer.model.metrics, later))
-    _, cohort, retained, _ = run(SemanticLayer(wider, layer.engine, clock=lambda: AS_OF), {"metrics": ["later"]}).rows[0]
+    _, cohort, retained, _ = run(SemanticLayer(wider, layer.engine, clock=lambda: AS_OF), {"metrics": ["later"]}).rows[
+        0
+    ]
     assert int(cohort) - int(retained) == 12054  # type: ignore[arg-type]
 
 
@@ -180,7 +194,9 @@ def test_a_behaviour_of_filtered_rows_keeps_the_filter(layer_of: Layers) -> None
     """Filters of the metric and of the aggregate it starts from hold beside the query's."""
     layer = layer_of("shop")
     orders, rate = layer.model.metric_by_name["orders"], layer.model.metric_by_name["repurchase_rate"]
-    on_ios = query_from_json({"metrics": ["orders"], "filters": [{"dimension": "orders.platform", "value": "ios"}]}).filters
+    on_ios = query_from_json(
+        {"metrics": ["orders"], "filters": [{"dimension": "orders.platform", "value": "ios"}]}
+    ).filters
     in_shanghai = query_from_json({"metrics": ["orders"], "filters": [{"dimension": "city", "value": "上海"}]}).filters
     metrics = (*layer.model.metrics, replace(orders, name="ios_orders", filters=on_ios),
                replace(rate, name="narrow_rate", of="ios_orders", filters=in_shanghai))  # type: ignore[call-arg]  # fmt: skip
@@ -194,7 +210,9 @@ def test_a_behaviour_of_filtered_rows_keeps_the_filter(layer_of: Layers) -> None
 def test_averages_are_over_the_buckets_of_their_own(layer_of: Layers) -> None:
     layer = layer_of("shop")
     weekly = AverageOver(name="wau", label=same_text("WAU"), metric="active_users", over=Grain.WEEK)
-    wider = SemanticLayer(replace(layer.model, metrics=(*layer.model.metrics, weekly)), layer.engine, clock=lambda: AS_OF)
+    wider = SemanticLayer(
+        replace(layer.model, metrics=(*layer.model.metrics, weekly)), layer.engine, clock=lambda: AS_OF
+    )
     period = {"start": "2026-09-07", "end": "2026-10-04"}
     each = run(layer, {"metrics": ["active_users"], "grain": "week", "period": period}).rows
     mean = sum(int(row[1]) for row in each) / 4  # type: ignore[arg-type]
@@ -206,7 +224,9 @@ def test_averages_are_over_the_buckets_of_their_own(layer_of: Layers) -> None:
     [("rebuy_rate", None, "covered not at all"), ("churn_rate", ("2025-01-11", "2025-02-10"), "covered in part only"),
      ("lifecycle_users", ("2025-01-01", "2025-01-31"), "covered not at all"), ("churn_rate", ("2025-02-01", "2025-02-28"), "")],
 )  # fmt: skip
-def test_a_period_before_the_data_is_told(layer_of: Layers, metric: str, period: tuple[str, str] | None, said: str) -> None:
+def test_a_period_before_the_data_is_told(
+    layer_of: Layers, metric: str, period: tuple[str, str] | None, said: str
+) -> None:
     query = {"metrics": [metric]} | ({"period": {"start": period[0], "end": period[1]}} if period else {})
     caveats = layer_of("shop").compile(query_from_json(query)).resolved.caveats
     told = [caveat for caveat in caveats if "the period before" in caveat.en]

@@ -12,7 +12,7 @@ import yaml
 
 from wenshu.semantic_layer.errors import ModelError
 from wenshu.semantic_layer.loader import BUILT_IN, load_model, parse_model
-from wenshu.semantic_layer.model import Aggregate, Cumulative, Ratio
+from wenshu.semantic_layer.metrics import Aggregate, Cumulative, Ratio
 from wenshu.semantic_layer.query import Where
 from wenshu.semantic_layer.spec import model_json_schema
 from wenshu.semantic_layer.text import Text

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import load_model
-from wenshu.semantic_layer.model import Aggregate, Aggregation
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation
 from wenshu.semantic_layer.periods import (
     MONTHS,
     Compare,

@@ -16,7 +16,7 @@ from sqlglot import exp, parse
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.layer import CompiledQuery, SemanticLayer
 from wenshu.semantic_layer.loader import load_model
-from wenshu.semantic_layer.model import Aggregate, Aggregation, Cumulative, Derived, Ratio
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Cumulative, Derived, Ratio
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import Op, Query, filters_of, query_from_json
 
