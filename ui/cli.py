@@ -3,21 +3,36 @@
 Everything heavy is imported by the command that needs it, so that `wenshu ask` starts fast.
 """
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wenshu.semantic_layer.errors import EngineError, WenshuError
-from wenshu.semantic_layer.text import Language, Text
+from wenshu.semantic_layer.errors import WenshuError
+from wenshu.semantic_layer.text import Language
 from wenshu.ui import chart_file, console
-from wenshu.ui.console import ANSWERED, EXIT_CODES, FAILED, USAGE, reported, write, write_json
+from wenshu.ui.cli_files import data_app, model_app
+from wenshu.ui.cli_options import (
+    BatchOption,
+    DbOption,
+    Format,
+    FormatOption,
+    Lang,
+    LangOption,
+    ModelOption,
+    PlannerName,
+    PlannerOption,
+    PortOption,
+    UserOption,
+    assistant_of,
+    reply_language,
+    layer_of,
+    status_line,
+    usage,
+)
+from wenshu.ui.console import EXIT_CODES, USAGE, reported, write, write_json
 from wenshu.ui.exchange import (
     Respond,
     answer_lines,
@@ -36,55 +51,17 @@ if TYPE_CHECKING:
     from wenshu.assistant.answer import Answer
     from wenshu.assistant.assistant import Assistant
     from wenshu.assistant.question import Question
-    from wenshu.semantic_layer.layer import SemanticLayer
-    from wenshu.ui.terminal import StatusLine
 
 
 DEMO_QUESTION = "上个月各渠道的成交额"
-
-
-class Format(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
-class PlannerName(StrEnum):
-    RULES = "rules"
-    LLM = "llm"
-    AUTO = "auto"
-
-
-class Lang(StrEnum):
-    ZH = "zh"
-    EN = "en"
-    AUTO = "auto"
-
-
-class DataSet(StrEnum):
-    SHOP = "shop"
-    CDNOW = "cdnow"
-    JOURNEY = "journey"
 
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
     help="Wenshu 问数: ask about users, retention and purchases in Chinese or English. 用中文或英文询问用户、留存与购买数据。",
 )  # fmt: skip
-data_app = typer.Typer(no_args_is_help=True, help="Build the demo databases. 生成演示数据。")
-model_app = typer.Typer(no_args_is_help=True, help="Check model files. 检查模型文件。")
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
-
-ModelOption = Annotated[str, typer.Option("--model", help="shop, cdnow, journey or the path of a model file.")]
-DbOption = Annotated[
-    Path | None, typer.Option("--db", help="DuckDB file; without it the demo database is used, and built if missing.")
-]
-UserOption = Annotated[str | None, typer.Option("--user", help="Who asks.")]
-BatchOption = Annotated[str | None, typer.Option("--batch", help="A file with one JSON object a line; - reads stdin.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="Readable text, or JSON for programs.")]
-PlannerOption = Annotated[PlannerName, typer.Option("--planner", help="Who plans: rules needs no network.")]
-LangOption = Annotated[Lang, typer.Option("--lang", help="auto: the question's language, else the locale's.")]
-PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Without it 7860, or a free one.")]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -124,24 +101,26 @@ def ask(
     from wenshu.assistant.question import Question
 
     if bool(words) == (batch is not None):
-        raise _usage("Give one question, or --batch FILE.", "请给出一个问题，或用 --batch 指定文件。")
+        raise usage("Give one question, or --batch FILE.", "请给出一个问题，或用 --batch 指定文件。")
     if chart is not None and (batch is not None or chart.suffix.lower() not in chart_file.ENDINGS):
-        raise _usage(
+        raise usage(
             "--chart takes one question and a .png or .svg file.", "--chart 用于单个问题，文件须为 .png 或 .svg。"
         )
     if batch is not None:
 
         def answering() -> Respond:
-            assistant = _assistant(model, db, planner, _language(lang))
-            return lambda item: answer_to_json(assistant.ask(question_of(item, _language(lang, item["text"]), user)))
+            assistant = assistant_of(model, db, planner, reply_language(lang))
+            return lambda item: answer_to_json(
+                assistant.ask(question_of(item, reply_language(lang, item["text"]), user))
+            )
 
-        answer_lines(batch, "text", partial(_language, lang), answering, failure)
+        answer_lines(batch, "text", partial(reply_language, lang), answering, failure)
     text = console.readable(" ".join(words or ()))
-    language = _language(lang, text)
+    language = reply_language(lang, text)
     with reported(language, failure if format is Format.JSON else None):
         if chart is not None:
             chart_file.check_writable(chart)
-        assistant = _assistant(model, db, planner, language)
+        assistant = assistant_of(model, db, planner, language)
         answer = _watched(assistant, Question(text=text, language=language, user=user), language)
         path = chart_file.write_chart(answer, chart) if chart else None
         if format is Format.JSON:
@@ -163,20 +142,20 @@ def query(
 ) -> None:
     """Compile and run one semantic query given as JSON. 运行一个 JSON 语义查询。"""
     if (file is None) == (batch is None):
-        raise _usage("Give one file, or --batch FILE.", "请给出一个文件，或用 --batch 指定文件。")
-    language = _language(lang)
+        raise usage("Give one file, or --batch FILE.", "请给出一个文件，或用 --batch 指定文件。")
+    language = reply_language(lang)
     if batch is not None:
 
         def answering() -> Respond:
-            layer = _layer(model, db, language)
+            layer = layer_of(model, db, language)
             if explain:
                 return lambda item: {"id": "", "sql": compiled_sql(layer, body_of(item), day_of(item))}
             return lambda item: run_query(layer, body_of(item), day_of(item), language)
 
-        answer_lines(batch, None, partial(_language, lang), answering, query_failure)
+        answer_lines(batch, None, partial(reply_language, lang), answering, query_failure)
     with reported(language, None if explain else query_failure):
         body = query_of(read_text(file or ""))
-        layer = _layer(model, db, language)
+        layer = layer_of(model, db, language)
         if explain:
             write(compiled_sql(layer, body, None))
         else:
@@ -191,9 +170,9 @@ def check_sql(
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Say of each statement whether it may run; run nothing. 检查 SQL 是否允许执行。"""
-    language = _language(lang)
+    language = reply_language(lang)
     with reported(language):
-        layer = _layer(model, db, language)
+        layer = layer_of(model, db, language)
 
     def respond(item: dict[str, Any]) -> dict[str, Any]:
         layer.check(item["sql"])
@@ -202,7 +181,7 @@ def check_sql(
     def refusal(error: WenshuError, language: Language) -> dict[str, Any]:
         return {"ok": False, "code": error.code, "message": error.message.in_(language)}
 
-    answer_lines(batch, "sql", partial(_language, lang), lambda: respond, refusal)
+    answer_lines(batch, "sql", partial(reply_language, lang), lambda: respond, refusal)
 
 
 @app.command()
@@ -217,9 +196,9 @@ def sql(
     """Guard, run and print one read-only query. 运行一条只读 SQL。"""
     from wenshu.assistant.answer import table_to_json
 
-    language = _language(lang)
+    language = reply_language(lang)
     with reported(language, query_failure if format is Format.JSON else None):
-        guarded, table = _layer(model, db, language).sql(console.readable(statement))
+        guarded, table = layer_of(model, db, language).sql(console.readable(statement))
         if format is Format.JSON:
             write_json({"status": "answered", **table_to_json(table, language), "sql": guarded.sql, "problem": None})
         else:
@@ -235,7 +214,7 @@ def metrics(model: ModelOption = "shop", lang: LangOption = Lang.AUTO, format: F
     from wenshu.semantic_layer.loader import load_model
     from wenshu.ui.terminal import catalogue_lines
 
-    language = _language(lang)
+    language = reply_language(lang)
     with reported(language, query_failure if format is Format.JSON else None):
         listed = catalogue(load_model(model), language)
         if format is Format.JSON:
@@ -258,13 +237,13 @@ def evaluate(
     from wenshu.assistant.evaluation import summarise
     from wenshu.ui.terminal import report_lines, verdict_line
 
-    language = _language(lang)
+    language = reply_language(lang)
     with reported(language, query_failure if format is Format.JSON else None):
         for _, item in json_lines(file, "text"):
             if isinstance(item, UsageError):
                 raise item
         found = []
-        for verdict in verdicts(_assistant(model, db, planner, language), Path(file)):
+        for verdict in verdicts(assistant_of(model, db, planner, language), Path(file)):
             found.append(verdict)
             if format is Format.TEXT and not verdict.right:
                 write(verdict_line(verdict, language))
@@ -283,9 +262,9 @@ def chat(
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Serve the chat page on this machine. 打开聊天页面。"""
-    language = _language(lang)
+    language = reply_language(lang)
     with reported(language):
-        _serve(_assistant(model, db, planner, language), port)
+        _serve(assistant_of(model, db, planner, language), port)
 
 
 @app.command()
@@ -297,9 +276,9 @@ def demo(
     from wenshu.assistant.question import Question
     from wenshu.ui.workspace import home
 
-    language = _language(Lang.AUTO, DEMO_QUESTION)
+    language = reply_language(Lang.AUTO, DEMO_QUESTION)
     with reported(language):
-        assistant = _assistant("shop", None, PlannerName.AUTO, language)
+        assistant = assistant_of("shop", None, PlannerName.AUTO, language)
         write(f'$ wenshu ask "{DEMO_QUESTION}"', "")
         answer = _watched(assistant, Question(text=DEMO_QUESTION, language=language), language)
         _write_answer(answer, chart_file.write_chart(answer, home() / "demo-chart.png"))
@@ -308,118 +287,11 @@ def demo(
     raise typer.Exit(_exit_code(answer))
 
 
-@data_app.command("build")
-def data_build(
-    name: Annotated[DataSet, typer.Argument(help="Which data set.")],
-    out: Annotated[Path | None, typer.Option("--out", help="The file to write; without it the data folder's.")] = None,
-    users: Annotated[int | None, typer.Option(min=1, max=20_000_000, help="How many users the shop has.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Another seed makes other data.")] = None,
-    lang: LangOption = Lang.AUTO,
-) -> None:
-    """Write a demo database. 生成一个演示数据库。"""
-    from wenshu.ui.workspace import build, database_of
-
-    language = _language(lang)
-    if name is not DataSet.SHOP and (users is not None or seed is not None):
-        raise _usage(
-            "--users and --seed are for the generated shop only.", "--users 与 --seed 仅用于生成的 shop 数据。"
-        )
-    with reported(language), _status(language) as status:
-        target = out or database_of(name)
-        build(name, target, users=users, seed=seed, progress=status.progress)
-        write(f"{target} ({target.stat().st_size / 1e6:,.1f} MB)")
-
-
-@model_app.command("check")
-def model_check(
-    path: Annotated[str, typer.Argument(help="A model file.")],
-    db: Annotated[
-        Path | None, typer.Option("--db", help="See that its tables and columns are in this database.")
-    ] = None,
-    lang: LangOption = Lang.AUTO,
-) -> None:
-    """Read a model file and report every mistake with line and fix. 检查模型文件。"""
-    from wenshu.semantic_layer.loader import load_model
-
-    language = _language(lang)
-    code = ANSWERED
-    with reported(language):
-        loaded = load_model(path)
-        if db is not None:
-            from wenshu.ui.workspace import misfits
-
-            for problem, names in misfits(_layer(path, db, language)).items():
-                write(f"{problem.in_(language)} ({', '.join(names)})")
-                code = FAILED
-        counts = (len(loaded.datasets), len(loaded.dimensions), len(loaded.metrics))
-        shape = Text("{}: {} datasets, {} dimensions, {} metrics.", "{}：{} 个数据集，{} 个维度，{} 个指标。")
-        write(shape.in_(language).format(loaded.name, *counts))
-    raise typer.Exit(code)
-
-
-@model_app.command("schema")
-def model_schema() -> None:
-    """Print the JSON Schema of model files, for editors. 输出模型文件的 JSON Schema。"""
-    from wenshu.semantic_layer.spec import model_json_schema
-
-    write(json.dumps(model_json_schema(), ensure_ascii=False, indent=2))
-
-
-# what the commands share ----------------------------------------------------------------------------------------------
-
-
-def _language(lang: Lang, text: str = "") -> Language:
-    match lang:
-        case Lang.ZH:
-            return "zh"
-        case Lang.EN:
-            return "en"
-        case Lang.AUTO:
-            return console.language_for(text)
-
-
-def _usage(en: str, zh: str) -> UsageError:
-    return UsageError("usage", Text(en, zh), Text("--help tells more.", "用法说明见 --help。"))
-
-
-@contextmanager
-def _status(language: Language) -> Iterator["StatusLine"]:
-    """Yield the line that shows what takes its time, and wipe it away at the end."""
-    from wenshu.ui.terminal import StatusLine
-
-    status = StatusLine(language)
-    try:
-        yield status
-    finally:
-        status.clear()
-
-
-def _layer(model: str, db: Path | None, language: Language) -> "SemanticLayer":
-    from wenshu.ui.workspace import open_layer
-
-    with _status(language) as status:
-        return open_layer(model, db, progress=status.progress)
-
-
-def _assistant(model: str, db: Path | None, planner: PlannerName, language: Language) -> "Assistant":
-    from wenshu.assistant.assistant import Assistant
-    from wenshu.assistant.rules import RulesPlanner
-
-    if planner is PlannerName.LLM:
-        raise EngineError(
-            "planner_unavailable",
-            Text("This version has no LLM planner.", "此版本没有大模型（LLM）规划器。"),
-            Text("Use --planner rules.", "请使用 --planner rules。"),
-        )
-    layer = _layer(model, db, language)
-    return Assistant(layer, RulesPlanner(layer))
-
-
 def _watched(assistant: "Assistant", question: "Question", language: Language) -> "Answer":
     """Answer a question and show the stages on a terminal meanwhile."""
     from wenshu.assistant.answer import Answer
 
-    with _status(language) as status:
+    with status_line(language) as status:
         for step in assistant.stream(question):
             if isinstance(step, Answer):
                 return step
