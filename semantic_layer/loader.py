@@ -5,7 +5,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from wenshu.semantic_layer import spec as s
@@ -14,6 +13,7 @@ from wenshu.semantic_layer.errors import ModelError, did_you_mean
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.spec_reader import Mistake, Path_, line_of
 from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.yaml_lines import mistakes_in, read_yaml
 
 BUILT_IN = ("shop", "cdnow", "journey")
 
@@ -54,15 +54,9 @@ def parse_model(text: str, file: str) -> Model:
     """Read the text of a model file; `file` is the name used in messages."""
     mistakes: list[Mistake] = []
     lines: dict[Path_, int] = {}
-    try:
-        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = str(getattr(error, "problem", None) or "the file is not YAML")
-        mistakes.append(Mistake((mark.line + 1) if mark else 1, Text(f"YAML: {problem}", f"YAML 格式有误：{problem}"),
-                                Text("Check indentation, colons and quotes there.", "请检查此处的缩进、冒号和引号。")))  # fmt: skip
-        raise _invalid(file, mistakes) from None
-    data = _plain(node, (), lines, mistakes) if node is not None else None
+    data = read_yaml(text, lines, mistakes)
+    if data is None and mistakes:
+        raise mistakes_in(file, "model_invalid", mistakes)
     if not isinstance(data, dict):
         mistakes.append(
             Mistake(
@@ -71,7 +65,7 @@ def parse_model(text: str, file: str) -> Model:
                 Text("Start it with `name: …`.", "请以 `name: …` 开头。"),
             )
         )
-        raise _invalid(file, mistakes)
+        raise mistakes_in(file, "model_invalid", mistakes)
     try:
         spec = s.ModelSpec.model_validate(data)
     except ValidationError as error:
@@ -79,10 +73,10 @@ def parse_model(text: str, file: str) -> Model:
         repaired = _without_mistakes(data, error)
         if repaired is not None:
             Builder(repaired, lines, mistakes).build()
-        raise _invalid(file, mistakes) from None
+        raise mistakes_in(file, "model_invalid", mistakes) from None
     model = Builder(spec, lines, mistakes).build()
     if model is None:
-        raise _invalid(file, mistakes)
+        raise mistakes_in(file, "model_invalid", mistakes)
     return model
 
 
@@ -110,57 +104,6 @@ def _without_mistakes(data: dict[str, Any], error: ValidationError) -> s.ModelSp
         return s.ModelSpec.model_validate(data)
     except ValidationError:
         return None
-
-
-def _invalid(file: str, mistakes: Iterable[Mistake]) -> ModelError:
-    rows = sorted(set(mistakes), key=lambda mistake: (mistake.line, mistake.message.en))
-    return ModelError(
-        "model_invalid",
-        Text(
-            f"{file} has {len(rows)} mistake{'s' if len(rows) != 1 else ''}:\n"
-            + "\n".join(f"{file}:{r.line}: {r.message.en}. {r.fix.en}" for r in rows),
-            f"{file} 有 {len(rows)} 处错误：\n"
-            + "\n".join(f"{file}:{r.line}：{r.message.zh}。{r.fix.zh}" for r in rows),
-        ),
-        Text("Mend the lines named and try again.", "请修改上述各行后重试。"),
-    )
-
-
-def _plain(node: yaml.Node, path: Path_, lines: dict[Path_, int], mistakes: list[Mistake]) -> Any:
-    """Turn a YAML node into plain values and note the line of every path."""
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        out: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                mistakes.append(
-                    Mistake(
-                        key_node.start_mark.line + 1,
-                        Text("a key is not a plain word", "键不是一个词"),
-                        Text("Write `key: value`.", "请写成 `key: value`。"),
-                    )
-                )
-                continue
-            key = _plain(key_node, (*path, "?"), {}, mistakes)
-            if key is True or key is False:  # YAML 1.1 reads a bare on/off/yes/no as a boolean
-                key = key_node.value if key_node.value in ("on", "off", "yes", "no") else key
-            line = key_node.start_mark.line + 1
-            if key in out:
-                mistakes.append(
-                    Mistake(
-                        line,
-                        Text(f"“{key}” is given twice", f"“{key}”重复出现"),
-                        Text("Remove or rename one.", "请删除或改名其中之一。"),
-                    )
-                )
-            lines[(*path, key)] = line
-            out[key] = _plain(value_node, (*path, key), lines, mistakes)
-        return out
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*path, i), lines, mistakes) for i, item in enumerate(node.value)]
-    if node.tag.endswith(":timestamp"):
-        return node.value
-    return yaml.SafeLoader("").construct_object(node)
 
 
 def _shape_mistakes(error: ValidationError, lines: dict[Path_, int]) -> Iterable[Mistake]:
