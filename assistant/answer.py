@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from wenshu.assistant.planner import LlmUse
 from wenshu.semantic_layer.query import Query, query_to_json
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Language
@@ -32,8 +33,22 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptStep:
+    """Show one step of an answer that took several: the query, or none where a language model wrote the SQL itself."""
+
+    query: Query | None
+    sql: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Show how a number came about, in the answer's language; `elapsed_ms` is the whole question's time."""
+    """Show how a number came about, in the answer's language; `elapsed_ms` is the whole question's time.
+
+    `verified` is the title of the saved question that a person vouches for. `llm` says what a language model was sent
+    and took; `steps` are there where more than one query ran, or one that is not `governed`: SQL that a language model
+    wrote, whose columns the model file gives no meaning.
+    """
 
     definitions: tuple[Definition, ...] = ()
     period: Period | None = None
@@ -42,8 +57,12 @@ class Receipt:
     sources: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
+    verified: str | None = None
     planner: str = "rules"
     elapsed_ms: float = 0.0
+    llm: LlmUse | None = None
+    steps: tuple[ReceiptStep, ...] = ()
+    governed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +149,27 @@ def _receipt_to_json(receipt: Receipt) -> dict[str, Any]:
         "sources": list(receipt.sources),
         "caveats": list(receipt.caveats),
         "assumptions": list(receipt.assumptions),
+        "verified": receipt.verified,
         "planner": receipt.planner,
         "elapsed_ms": round(receipt.elapsed_ms, 1),
+        "llm": receipt.llm and _use_to_json(receipt.llm),
+        "steps": [
+            {"query": step.query and query_to_json(step.query), "sql": step.sql, "rows": step.rows}
+            for step in receipt.steps
+        ],
+        "governed": receipt.governed,
+    }
+
+
+def _use_to_json(use: LlmUse) -> dict[str, Any]:
+    return {
+        "model": use.model,
+        "calls": use.calls,
+        "prompt_tokens": use.prompt_tokens,
+        "completion_tokens": use.completion_tokens,
+        "seconds": round(use.seconds, 2),
+        "cost": use.cost,
+        "sent": list(use.sent),
     }
 
 

@@ -1,19 +1,30 @@
 """Owns the way of a question, from its words to its answer. Knows nothing of who asks or where it is shown."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from itertools import count
 from threading import Lock
 from time import perf_counter
 
 from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt, Status
-from wenshu.assistant.planner import Clarification, Plan, Planner, Refusal, Statement
+from wenshu.assistant.planner import (
+    Clarification,
+    Plan,
+    Planned,
+    Planner,
+    Refusal,
+    Statement,
+    Step,
+    Stopped,
+    steps_of,
+)
 from wenshu.assistant.question import Question, language_of
 from wenshu.semantic_layer.compiler import OTHERS
 from wenshu.semantic_layer.describe import definition
 from wenshu.semantic_layer.errors import WenshuError
+from wenshu.semantic_layer.grant import permit
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import DateRange
@@ -30,21 +41,13 @@ QUERYING = Text("Querying the data", "查询数据")
 EXPLAINING = Text("Explaining the result", "解读结果")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Name a stage that has begun, for people who watch."""
-
-    key: str
-    text: Text
-
-
 class Assistant:
     """Answer questions over one semantic layer; safe to use from several threads."""
 
     def __init__(self, layer: SemanticLayer, planner: Planner) -> None:
         self.layer = layer
         self.planner = planner
-        self._previous: OrderedDict[str, Query] = OrderedDict()
+        self._previous: OrderedDict[tuple[str | None, str], Query] = OrderedDict()
         self._lock = Lock()
         self._ids = count(1)
 
@@ -63,42 +66,62 @@ class Assistant:
             raise AssertionError("the stream ends with the answer")
         return answer
 
-    def stream(self, question: Question) -> Iterator[Step | Answer]:
-        """Yield the stages as they begin, then the answer."""
+    def stream(self, question: Question, stopped: Callable[[], bool] = lambda: False) -> Iterator[Step | Answer]:
+        """Yield the stages as they begin, then the answer; nothing more once `stopped` says that nobody waits."""
         started = perf_counter()
         language = question.language if question.language != "auto" else language_of(question.text)
         blank = Answer(id=str(next(self._ids)), status="answered", language=language)
         try:
             yield Step("understand", UNDERSTANDING)
-            outcome = self.planner.plan(question, language, self._recall(question))
-            match outcome:
-                case Clarification():
-                    yield self._clarify(blank, outcome)
-                case Refusal():
-                    yield self._refuse(blank, outcome)
-                case Statement():
-                    yield self._state(blank, outcome)
-                case Plan():
-                    yield Step("query", QUERYING)
-                    result = run_query(self.layer, outcome.query, today=question.today)
-                    yield Step("explain", EXPLAINING)
-                    answer = self._answer(blank, outcome, result, started)
-                    self._remember(question, outcome.query)
-                    yield answer
+            for news in steps_of(self.planner, question, language, self._recall(question), stopped):
+                if isinstance(news, Planned):
+                    yield from self._outcome(blank, news, question, started)
+                else:
+                    yield news
         except WenshuError as error:
             yield failed(blank, error)
+        except Stopped:
+            return
+
+    def _outcome(
+        self, blank: Answer, planned: Planned, question: Question, started: float
+    ) -> Iterator[Step | Answer]:
+        match outcome := planned.outcome:
+            case Clarification():
+                answer = self._clarify(blank, outcome)
+            case Refusal():
+                answer = self._refuse(blank, outcome)
+            case Statement():
+                answer = self._state(blank, outcome)
+            case Plan():
+                yield Step("query", QUERYING)
+                result = run_query(self.layer, outcome.query, today=question.today)
+                yield Step("explain", EXPLAINING)
+                answer = self._answer(blank, outcome, result, started)
+                self._remember(question, outcome.query)
+        yield _signed(answer, planned, started)
+
+    def answer_plan(self, question: Question, plan: Plan) -> Answer:
+        """Answer with a plan that is made already, as a saved question's is."""
+        started = perf_counter()
+        language = question.language if question.language != "auto" else language_of(question.text)
+        blank = Answer(id=str(next(self._ids)), status="answered", language=language)
+        try:
+            return self._answer(blank, plan, run_query(self.layer, plan.query, today=question.today), started)
+        except WenshuError as error:
+            return failed(blank, error)
 
     # conversation
 
     def _recall(self, question: Question) -> Query | None:
         with self._lock:
-            return self._previous.get(question.conversation) if question.conversation else None
+            return self._previous.get((question.user, question.conversation)) if question.conversation else None
 
     def _remember(self, question: Question, query: Query) -> None:
         if question.conversation:
             with self._lock:
-                self._previous[question.conversation] = query
-                self._previous.move_to_end(question.conversation)
+                self._previous[question.user, question.conversation] = query
+                self._previous.move_to_end((question.user, question.conversation))
                 while len(self._previous) > MOST_CONVERSATIONS:
                     self._previous.popitem(last=False)
 
@@ -120,6 +143,7 @@ class Assistant:
         )
 
     def _state(self, blank: Answer, outcome: Statement) -> Answer:
+        permit(Query(metrics=outcome.metrics), self.model)
         metrics = [self.model.metric(name) for name in outcome.metrics]
         told = [(m.name, m.label.in_(blank.language), definition(m, self.model).in_(blank.language)) for m in metrics]
         colon = "：" if blank.language == "zh" else ": "
@@ -145,6 +169,18 @@ class Assistant:
         return replace(
             answer, text=explanation.markdown(), follow_ups=self.planner.follow_ups(result.query, blank.language)
         )
+
+
+def _signed(answer: Answer, planned: Planned, started: float) -> Answer:
+    """Return an answer whose receipt says who planned it, and what a language model had to do with it."""
+    receipt = answer.receipt
+    if receipt is None and planned.use is None:
+        return answer
+    elapsed = (perf_counter() - started) * 1000
+    return replace(
+        answer,
+        receipt=replace(receipt or Receipt(), planner=planned.planner, llm=planned.use, elapsed_ms=elapsed),
+    )
 
 
 def answer_query(layer: SemanticLayer, query: Query, *, today: date | None = None, language: Language = "en") -> Answer:
@@ -185,6 +221,7 @@ def _with_result(blank: Answer, result: QueryResult, plan: Plan, started: float,
         sources=result.sources,
         caveats=tuple(text.in_(language) for text in result.caveats),
         assumptions=tuple(text.in_(language) for text in plan.assumptions),
+        verified=plan.template.in_(language) if plan.template else None,
         planner=planner,
         elapsed_ms=(perf_counter() - started) * 1000,
     )

@@ -1,18 +1,22 @@
-"""Owns what a planner is and what it returns: a Plan to run, a Clarification to ask, a Refusal or a Statement to give."""
+"""Owns what a planner is and what it returns: a Plan to run, a Clarification to ask, a Refusal, a Statement or a Report to give."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from wenshu.assistant.question import Question
 from wenshu.semantic_layer.query import Query
+from wenshu.semantic_layer.table import ResultTable
 from wenshu.semantic_layer.text import Language, Text
+from wenshu.tools.query import QueryResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Hold the query to run and what led to it; `superlative` says which end of a ranking was asked for.
 
-    `assumptions` name each reading taken where the question allowed another; `evidence` are the words that support it.
+    `assumptions` name each reading taken where the question allowed another; `evidence` are the words that support it;
+    `template` names the saved question that it is.
     """
 
     query: Query
@@ -20,6 +24,7 @@ class Plan:
     assumptions: tuple[Text, ...] = ()
     evidence: tuple[str, ...] = ()
     period_label: str | None = None
+    template: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,58 @@ class Statement:
     metrics: tuple[str, ...]
 
 
-Outcome = Plan | Clarification | Refusal | Statement
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawResult:
+    """Hold what a statement gave that a language model wrote: guarded, but of no defined meaning."""
+
+    sql: str
+    table: ResultTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Give what several steps found, the last one first in view; `text` is checked Markdown, empty for the built-in words."""
+
+    results: tuple[QueryResult | RawResult, ...]
+    text: str = ""
+    assumptions: tuple[Text, ...] = ()
+
+
+Outcome = Plan | Clarification | Refusal | Statement | Report
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Name a stage that has begun, for people who watch."""
+
+    key: str
+    text: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmUse:
+    """Say what a language model was asked and what it took; `sent` is all that went out, message by message."""
+
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    cost: float | None = None
+    sent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """Hold an outcome with who came to it, and what a language model had to do with it."""
+
+    outcome: Outcome
+    planner: str
+    use: LlmUse | None = None
+
+
+class Stopped(Exception):
+    """The asker has lost interest: nobody waits for the answer."""
 
 
 class Planner(Protocol):
@@ -60,3 +116,22 @@ class Planner(Protocol):
     def examples(self, language: Language) -> tuple[str, ...]: ...
 
     def follow_ups(self, query: Query, language: Language) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class SteppingPlanner(Protocol):
+    """Plan in steps that people can watch and stop: yield each step as it begins, then the outcome."""
+
+    def steps(
+        self, question: Question, language: Language, previous: Query | None, stopped: Callable[[], bool]
+    ) -> Iterator[Step | Planned]: ...
+
+
+def steps_of(
+    planner: Planner, question: Question, language: Language, previous: Query | None, stopped: Callable[[], bool]
+) -> Iterator[Step | Planned]:
+    """Yield the steps of any planner, then the outcome."""
+    if isinstance(planner, SteppingPlanner):
+        yield from planner.steps(question, language, previous, stopped)
+    else:
+        yield Planned(outcome=planner.plan(question, language, previous), planner=planner.name)

@@ -26,12 +26,15 @@ from wenshu.ui.cli_options import (
     PlannerOption,
     PortOption,
     UserOption,
+    UsersOption,
     assistant_of,
-    reply_language,
     layer_of,
+    reply_language,
     status_line,
     usage,
+    visitors_of,
 )
+from wenshu.ui.cli_templates import templates_app
 from wenshu.ui.console import EXIT_CODES, USAGE, reported, write, write_json
 from wenshu.ui.exchange import (
     Respond,
@@ -44,6 +47,7 @@ from wenshu.ui.exchange import (
     query_of,
     question_of,
     run_query,
+    user_of,
 )
 from wenshu.ui.json_lines import UsageError, json_lines, read_text
 
@@ -62,6 +66,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
+app.add_typer(templates_app, name="templates")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -92,6 +97,7 @@ def ask(
     planner: PlannerOption = PlannerName.AUTO,
     lang: LangOption = Lang.AUTO,
     user: UserOption = None,
+    users: UsersOption = None,
     chart: Annotated[Path | None, typer.Option("--chart", help="Write the chart to this .png or .svg file.")] = None,
     format: FormatOption = Format.TEXT,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL that ran, too.")] = False,
@@ -109,10 +115,13 @@ def ask(
     if batch is not None:
 
         def answering() -> Respond:
-            assistant = assistant_of(model, db, planner, reply_language(lang))
-            return lambda item: answer_to_json(
-                assistant.ask(question_of(item, reply_language(lang, item["text"]), user))
-            )
+            visitors = visitors_of(model, db, planner, reply_language(lang), users)
+
+            def respond(item: dict[str, Any]) -> dict[str, Any]:
+                question = question_of(item, reply_language(lang, item["text"]), user)
+                return answer_to_json(visitors.assistant(question.user).ask(question))
+
+            return respond
 
         answer_lines(batch, "text", partial(reply_language, lang), answering, failure)
     text = console.readable(" ".join(words or ()))
@@ -120,7 +129,7 @@ def ask(
     with reported(language, failure if format is Format.JSON else None):
         if chart is not None:
             chart_file.check_writable(chart)
-        assistant = assistant_of(model, db, planner, language)
+        assistant = assistant_of(model, db, planner, language, user, users)
         answer = _watched(assistant, Question(text=text, language=language, user=user), language)
         path = chart_file.write_chart(answer, chart) if chart else None
         if format is Format.JSON:
@@ -137,6 +146,7 @@ def query(
     model: ModelOption = "shop",
     db: DbOption = None,
     user: UserOption = None,
+    users: UsersOption = None,
     lang: LangOption = Lang.AUTO,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead of running it.")] = False,
 ) -> None:
@@ -147,15 +157,20 @@ def query(
     if batch is not None:
 
         def answering() -> Respond:
-            layer = layer_of(model, db, language)
-            if explain:
-                return lambda item: {"id": "", "sql": compiled_sql(layer, body_of(item), day_of(item))}
-            return lambda item: run_query(layer, body_of(item), day_of(item), language)
+            visitors = visitors_of(model, db, PlannerName.RULES, language, users)
+
+            def respond(item: dict[str, Any]) -> dict[str, Any]:
+                layer = visitors.layer(user_of(item, user))
+                if explain:
+                    return {"id": "", "sql": compiled_sql(layer, body_of(item), day_of(item))}
+                return run_query(layer, body_of(item), day_of(item), language)
+
+            return respond
 
         answer_lines(batch, None, partial(reply_language, lang), answering, query_failure)
     with reported(language, None if explain else query_failure):
         body = query_of(read_text(file or ""))
-        layer = layer_of(model, db, language)
+        layer = layer_of(model, db, language, user, users)
         if explain:
             write(compiled_sql(layer, body, None))
         else:
@@ -167,15 +182,17 @@ def check_sql(
     batch: Annotated[str, typer.Option("--batch", help="A file with one {“sql”: …} a line; - reads stdin.")],
     model: ModelOption = "shop",
     db: DbOption = None,
+    user: UserOption = None,
+    users: UsersOption = None,
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Say of each statement whether it may run; run nothing. 检查 SQL 是否允许执行。"""
     language = reply_language(lang)
     with reported(language):
-        layer = layer_of(model, db, language)
+        visitors = visitors_of(model, db, PlannerName.RULES, language, users)
 
     def respond(item: dict[str, Any]) -> dict[str, Any]:
-        layer.check(item["sql"])
+        visitors.layer(user_of(item, user)).check(item["sql"])
         return {"ok": True, "code": None, "message": None}
 
     def refusal(error: WenshuError, language: Language) -> dict[str, Any]:
@@ -190,6 +207,7 @@ def sql(
     model: ModelOption = "shop",
     db: DbOption = None,
     user: UserOption = None,
+    users: UsersOption = None,
     lang: LangOption = Lang.AUTO,
     format: FormatOption = Format.TEXT,
 ) -> None:
@@ -198,7 +216,7 @@ def sql(
 
     language = reply_language(lang)
     with reported(language, query_failure if format is Format.JSON else None):
-        guarded, table = layer_of(model, db, language).sql(console.readable(statement))
+        guarded, table = layer_of(model, db, language, user, users).sql(console.readable(statement))
         if format is Format.JSON:
             write_json({"status": "answered", **table_to_json(table, language), "sql": guarded.sql, "problem": None})
         else:
@@ -208,7 +226,14 @@ def sql(
 
 
 @app.command()
-def metrics(model: ModelOption = "shop", lang: LangOption = Lang.AUTO, format: FormatOption = Format.TEXT) -> None:
+def metrics(
+    model: ModelOption = "shop",
+    db: DbOption = None,
+    user: UserOption = None,
+    users: UsersOption = None,
+    lang: LangOption = Lang.AUTO,
+    format: FormatOption = Format.TEXT,
+) -> None:
     """List metrics and dimensions with their definitions. 列出指标与维度及其定义。"""
     from wenshu.semantic_layer.describe import catalogue
     from wenshu.semantic_layer.loader import load_model
@@ -216,7 +241,10 @@ def metrics(model: ModelOption = "shop", lang: LangOption = Lang.AUTO, format: F
 
     language = reply_language(lang)
     with reported(language, query_failure if format is Format.JSON else None):
-        listed = catalogue(load_model(model), language)
+        loaded = load_model(model)
+        if loaded.policies:  # the values of what a person may see are looked up in the data
+            loaded = layer_of(model, db, language, user, users).model
+        listed = catalogue(loaded, language)
         if format is Format.JSON:
             write_json(listed)
         else:
@@ -229,6 +257,8 @@ def evaluate(
     model: ModelOption = "shop",
     db: DbOption = None,
     planner: PlannerOption = PlannerName.AUTO,
+    user: UserOption = None,
+    users: UsersOption = None,
     lang: LangOption = Lang.AUTO,
     format: FormatOption = Format.TEXT,
 ) -> None:
@@ -243,7 +273,7 @@ def evaluate(
             if isinstance(item, UsageError):
                 raise item
         found = []
-        for verdict in verdicts(assistant_of(model, db, planner, language), Path(file)):
+        for verdict in verdicts(assistant_of(model, db, planner, language, user, users), Path(file)):
             found.append(verdict)
             if format is Format.TEXT and not verdict.right:
                 write(verdict_line(verdict, language))

@@ -30,6 +30,7 @@ TRUNCATED = Text("There are more rows than were fetched.", "结果还有更多�
 HOW = Text("How this number came about", "这个数怎么来的")
 WHICH = Text("Which one do you mean?", "您想问的是哪一个？")
 NEXT = Text("Ask next", "接着问")
+VERIFIED = Text("Verified question", "已认证问题")
 DEFINITIONS = Text("Definition", "口径")
 PERIOD = Text("Dates", "日期")
 COMPARED_PERIOD = Text("Compared with", "对比日期")
@@ -325,6 +326,7 @@ def _receipt_card(receipt: Receipt, sql: str | None, language: Language) -> Rece
     planner = PLANNERS.get(receipt.planner)
     definitions = tuple(f"{d.label}{COLON.in_(language)}{d.definition}" for d in receipt.definitions)
     entries = (
+        (VERIFIED, (receipt.verified,) if receipt.verified else ()),
         (DEFINITIONS, definitions),
         (PERIOD, _dates(receipt.period, language)),
         (COMPARED_PERIOD, _dates(receipt.compared_period, language)),

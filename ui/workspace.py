@@ -1,16 +1,23 @@
 """Owns where things live on this machine: the user's data folder, the demo databases in it, and opening a layer over them."""
 
+import getpass
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-from wenshu.semantic_layer.engine import DuckDBEngine
+from wenshu.assistant.template_files import Templates
 from wenshu.semantic_layer.errors import EngineError, WenshuError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import BUILT_IN, load_model
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.worker_engine import WorkerEngine
+from wenshu.ui.audit import AuditLog
+from wenshu.ui.settings import audit_settings, engine_settings
+from wenshu.ui.users import users_file
 
 Progress = Callable[[str, float], None]
 
@@ -60,12 +67,14 @@ def build(
             )
 
 
-def open_layer(model: str, database: Path | None, *, progress: Progress | None = None) -> SemanticLayer:
-    """Open a model over its database; a built-in data set that is missing is built first.
+def open_layer(
+    model: str, database: Path | None, *, progress: Progress | None = None, loaded: Model | None = None
+) -> SemanticLayer:
+    """Open a model, read from its file unless it is `loaded`, over its database; a built-in data set that is missing is built first.
 
     Raises `ModelError` for a model that cannot be read and `EngineError` for a database that cannot be opened.
     """
-    loaded = load_model(model)
+    loaded = loaded or load_model(model)
     files = {str(dataset.source): dataset.file for dataset in loaded.datasets if dataset.file}
     if database is None and model in BUILT_IN:
         database = _built(model, progress)
@@ -78,7 +87,42 @@ def open_layer(model: str, database: Path | None, *, progress: Progress | None =
     if files and model not in BUILT_IN:
         folder = Path(model).resolve().parent
         files = {name: str(folder / path) for name, path in files.items()}
-    return SemanticLayer(loaded, DuckDBEngine(database, files=files), clock=date.today, folder=_cache())
+    engine = WorkerEngine(database, files=files, settings=engine_settings())
+    return SemanticLayer(loaded, engine, clock=date.today, folder=_cache())
+
+
+def files_version(model: str, users: Path | None) -> str:
+    """Return a word that changes when the file of the model or that of the users does."""
+    paths = [] if model in BUILT_IN else [Path(model)]
+    with suppress(EngineError):  # no home is no users file
+        paths.append(users_file(users, home=home))
+    return " ".join(map(_stamp, paths))
+
+
+def _stamp(path: Path) -> str:
+    try:
+        seen = path.stat()
+    except OSError:
+        return "-"
+    return f"{seen.st_ino}:{seen.st_size}:{seen.st_mtime_ns}"
+
+
+def audit_log() -> AuditLog:
+    """Return the audit log that the environment sets, else that of the data folder."""
+    try:
+        return AuditLog(audit_settings(home()))
+    except EngineError as error:
+        if error.code != "no_home":
+            raise
+        return AuditLog(audit_settings(None))
+
+
+def account() -> str | None:
+    """Return the name of whoever started this program, as the machine knows it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return None
 
 
 def misfits(layer: SemanticLayer) -> dict[Text, list[str]]:
@@ -111,6 +155,14 @@ def _built(name: str, progress: Progress | None) -> Path:
             )
             raise EngineError(error.code, error.message, hint) from None
     return database
+
+
+def templates_of(model: Model) -> Templates:
+    """Return the saved questions of a model: those that come with it and this user's own."""
+    try:
+        return Templates(model, home() / "templates" / model.name)
+    except EngineError:
+        return Templates(model)
 
 
 def _cache() -> Path | None:

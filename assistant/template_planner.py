@@ -1,0 +1,49 @@
+"""Owns letting saved templates answer first: a planner around another one. Knows nothing of files or of how words are read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from wenshu.assistant.planner import Outcome, Plan, Planned, Planner, Step, steps_of
+from wenshu.assistant.question import Question
+from wenshu.assistant.template_files import Templates
+from wenshu.semantic_layer.layer import SemanticLayer
+from wenshu.semantic_layer.query import Query
+from wenshu.semantic_layer.text import Language
+
+
+class TemplatePlanner:
+    """Answer a question that a template asks, word for word or by the same query, with the template's own query."""
+
+    def __init__(self, planner: Planner, templates: Templates, layer: SemanticLayer) -> None:
+        self.layer = layer
+        self.name = planner.name
+        self.planner = planner
+        self.templates = templates
+
+    def plan(self, question: Question, language: Language, previous: Query | None) -> Outcome:
+        *_, last = self.steps(question, language, previous, lambda: False)
+        assert isinstance(last, Planned)
+        return last.outcome
+
+    def steps(
+        self, question: Question, language: Language, previous: Query | None, stopped: Callable[[], bool]
+    ) -> Iterator[Step | Planned]:
+        as_of = self.layer.as_of(question.today)
+        filled = self.templates.matching(question.text, as_of=as_of, language=language)
+        if filled is not None:
+            yield Planned(outcome=filled.plan(), planner=self.name)
+            return
+        for news in steps_of(self.planner, question, language, previous, stopped):
+            yield self._named(news) if isinstance(news, Planned) else news
+
+    def _named(self, planned: Planned) -> Planned:
+        outcome = planned.outcome
+        if isinstance(outcome, Plan) and (template := self.templates.asked_by(outcome.query)) is not None:
+            return replace(planned, outcome=replace(outcome, template=template.title))
+        return planned
+
+    def examples(self, language: Language) -> tuple[str, ...]:
+        return self.planner.examples(language)
+
+    def follow_ups(self, query: Query, language: Language) -> tuple[str, ...]:
+        return self.planner.follow_ups(query, language)
