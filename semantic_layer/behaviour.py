@@ -4,16 +4,26 @@ Every user is looked at once per step: rows of a cohort, rows of what they did l
 never divided here; the metric's value is a quotient of the counts (`metric_sql`), so that groups pool as they should.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
 from wenshu.semantic_layer import metrics as m
-from wenshu.semantic_layer.average_sql import average_over
-from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, FUNNEL_STEP, LIFECYCLE_STAGE, PERIOD_NUMBER
-from wenshu.semantic_layer.cohort_sql import lifetime_value, retention
+from wenshu.semantic_layer.average_sql import average_over, user_percentile
+from wenshu.semantic_layer.behaviour_keys import (
+    BEHAVIOUR_KEYS,
+    FUNNEL_STEP,
+    LAST_EVENT,
+    LIFECYCLE_STAGE,
+    PATH,
+    PERIOD_NUMBER,
+)
+from wenshu.semantic_layer.cohort_sql import lifetime_value, retention, retention_on_units
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.funnel_sql import funnel
+from wenshu.semantic_layer.last_event_sql import last_event
 from wenshu.semantic_layer.lifecycle_sql import lifecycle
+from wenshu.semantic_layer.path_sql import path
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import both
 from wenshu.semantic_layer.repurchase_sql import interval, period_return, repurchase, repurchase_within
@@ -26,19 +36,39 @@ KEYS_OF: dict[type, str] = {
     m.LifetimeValue: PERIOD_NUMBER,
     m.Funnel: FUNNEL_STEP,
     m.Lifecycle: LIFECYCLE_STAGE,
+    m.Paths: PATH,
+    m.LastEvent: LAST_EVENT,
 }
 
 
-def behaviour_source(asked: Asked, leaf: Leaf) -> Source:
-    """Bind one behavioural metric as a source whose aggregates are its counts.
+def read_together(leaves: Iterable[Leaf], own_key: str | None) -> tuple[tuple[Leaf, ...], ...]:
+    """Group the behavioural leaves: retention of one cohort on several days is read in one pass, the others each by itself."""
+    groups: dict[object, list[Leaf]] = {}
+    for leaf in leaves:
+        match leaf.behaviour:
+            case None:
+                continue
+            case m.Retention(mode="on", hours=False) as metric if own_key is None and metric.low == metric.high:
+                key: object = (
+                    leaf.aggregate.name, leaf.filters, metric.back, metric.step, metric.first, metric.times
+                )  # fmt: skip
+            case _:
+                key = leaf.column
+        groups.setdefault(key, []).append(leaf)
+    return tuple(map(tuple, groups.values()))
+
+
+def behaviour_source(asked: Asked, leaves: tuple[Leaf, ...]) -> Source:
+    """Bind one behavioural metric, or several read together, as a source whose aggregates are its counts.
 
     Raises `QueryError` where a key does not belong to the metric or a dimension does not fit its start rows.
     """
+    leaf = leaves[0]
     metric = leaf.behaviour
     assert metric is not None
     _check_keys(asked, metric)
-    rows = replace(leaf, filters=both(leaf.filters, leaf.aggregate.filters))
-    *before, (_, select) = _parts(asked, rows, metric)
+    rows = tuple(replace(leaf, filters=both(leaf.filters, leaf.aggregate.filters)) for leaf in leaves)
+    *before, (_, select) = _parts(asked, rows[0], metric) if len(rows) == 1 else retention_on_units(asked, rows)
     names = (select.alias_or_name for select in select.selects)
     return Source(
         dataset=asked.binder.model.dataset_by_name[leaf.aggregate.dataset], joins=(), keys=(), where=(),
@@ -55,7 +85,7 @@ def _check_keys(asked: Asked, metric: m.Behaviour) -> None:
             Text(f"{metric.label.en} has no {label.en}.", f"{metric.label.zh}没有{label.zh}。"),
             Text("Leave it out, or ask for a metric that has it.", "请去掉它，或改用支持它的指标。"),
         )
-    if asked.grain is Grain.HOUR and isinstance(metric, m.PeriodReturn | m.Lifecycle):
+    if asked.grain is Grain.HOUR and isinstance(metric, m.PeriodReturn | m.Lifecycle | m.LastEvent):
         raise QueryError(
             "invalid_grain",
             Text(
@@ -84,6 +114,12 @@ def _parts(asked: Asked, leaf: Leaf, metric: m.Behaviour) -> Parts:
             return funnel(asked, leaf, metric)
         case m.Lifecycle():
             return lifecycle(asked, leaf, metric)
+        case m.Paths():
+            return path(asked, leaf, metric)
+        case m.LastEvent():
+            return last_event(asked, leaf, metric)
+        case m.UserPercentile():
+            return user_percentile(asked, leaf, metric)
         case m.AverageOver():
             return average_over(asked, leaf, metric)
         case _:
