@@ -8,7 +8,7 @@ from sqlglot import exp
 from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer import spec as s
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.metric_parameters import named_apart
+from wenshu.semantic_layer.metric_parameters import WINDOWS, named_apart, window_of
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.query import Filter, filter_from_json, filters_of
 from wenshu.semantic_layer.spec_reader import Path_, SpecReader
@@ -41,16 +41,20 @@ class MetricBuilder(SpecReader):
         }
         metric_kind = Text("metric", "指标")
         match spec:
-            case s.CountSpec() | s.AggregateSpec():
-                if not self.known(spec.dataset, self.spec.datasets, (*path, "dataset"), Text("dataset", "数据集")):
+            case s.PercentileSpec(of=str(of)):
+                fit = self.refers_to(spec, "of", path)
+                return m.UserPercentile(**common, of=of, percent=spec.percent) if fit else None
+            case s.CountSpec() | s.AggregateSpec() | s.PercentileSpec():
+                dataset = spec.dataset or ""
+                if not self.known(dataset, self.spec.datasets, (*path, "dataset"), Text("dataset", "数据集")):
                     return None
                 parse: Callable[[str], exp.Expr | None] = lambda key: (  # noqa: E731
                     self.expression(getattr(spec, key), (*path, key)) if getattr(spec, key, None) else None
                 )
                 return m.Aggregate(
-                    **common, aggregation=m.Aggregation(spec.type), dataset=spec.dataset,
+                    **common, aggregation=m.Aggregation(spec.type), dataset=dataset,
                     expr=parse("expr"), where=parse("where"), time=parse("time") if spec.time != UNDATED else None,
-                    undated=spec.time == UNDATED,
+                    undated=spec.time == UNDATED, percent=getattr(spec, "percent", None),
                 )  # fmt: skip
             case s.RatioSpec():
                 for key in ("numerator", "denominator"):
@@ -80,7 +84,7 @@ class MetricBuilder(SpecReader):
                 mode, low, high = _retention_window(spec)
                 return m.Retention(
                     **rate, start=spec.start, back=spec.return_, low=low, high=high, mode=mode, step=Grain(spec.unit),
-                    first=spec.cohort == "first", hours=spec.window == "hours",
+                    first=spec.cohort == "first", hours=spec.window == "hours", times=spec.times,
                 ) if all(fits) else None  # fmt: skip
             case s.RepurchaseSpec():
                 return m.Repurchase(**rate, of=spec.of, times=spec.times) if self.refers_to(spec, "of", path) else None
@@ -95,7 +99,9 @@ class MetricBuilder(SpecReader):
             case s.LifetimeValueSpec():
                 fits = [self.refers_to(spec, "start", path), self.refers_to(spec, "value", path, ("sum", "count"))]
                 return (
-                    m.LifetimeValue(**common, start=spec.start, value=spec.value, days=spec.days) if all(fits) else None
+                    m.LifetimeValue(
+                        **common, start=spec.start, value=spec.value, days=spec.days, first=spec.cohort == "first"
+                    ) if all(fits) else None
                 )
             case s.LifecycleSpec():
                 fits = [self.refers_to(spec, key, path) for key in ("start", "of")]
@@ -105,6 +111,8 @@ class MetricBuilder(SpecReader):
                 return m.AverageOver(**common, metric=spec.metric, over=Grain(spec.over)) if fit else None
             case s.FunnelSpec():
                 return self.funnel(spec, rate, path)
+            case s.PathSpec() | s.LastEventSpec():
+                return self.by_event(spec, common, path)
         return None
 
     def funnel(self, spec: s.FunnelSpec, common: dict[str, Any], path: Path_) -> m.Metric | None:
@@ -124,7 +132,25 @@ class MetricBuilder(SpecReader):
                 steps.append(m.FunnelStep(name=item.name, label=label, rows=rows))
         if len(steps) < len(spec.steps):
             return None
-        return m.Funnel(**common, steps=named_apart(steps), days=spec.within, choices=choices)
+        within = window_of(str(spec.within))
+        if within is None:
+            self.mistake((*path, "within"), Text(f"“{spec.within}” is no window", f"“{spec.within}”不是有效的时间窗口"), WINDOWS)
+            return None
+        return m.Funnel(**common, steps=named_apart(steps), within=within, order=spec.order, choices=choices)
+
+    def by_event(self, spec: s.PathSpec | s.LastEventSpec, common: dict[str, Any], path: Path_) -> m.Metric | None:
+        values = tuple((step.name, step.label) for step in self.value_steps(spec.dimension, path))
+        if not self.refers_to(spec, "of", path):
+            return None
+        if isinstance(spec, s.LastEventSpec):
+            return m.LastEvent(**common, of=spec.of, dimension=spec.dimension, days=spec.days, values=values)
+        for key, value in (("from", spec.from_), ("to", spec.to)):
+            if value is not None and values:
+                self.known(value, dict(values), (*path, key), Text("step", "步骤"))
+        return m.Paths(
+            **common, of=spec.of, dimension=spec.dimension, steps=spec.steps, gap=spec.gap, start=spec.from_, end=spec.to,
+            values=values,
+        )  # fmt: skip
 
     def value_steps(self, dimension: str, path: Path_) -> tuple[m.FunnelStep, ...]:
         """Return one step for each value that the model lists of a dimension, such as the names of events."""

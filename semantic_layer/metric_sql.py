@@ -1,7 +1,7 @@
 """Owns metrics as SQL expressions over aggregate columns: ratios, derived and running values, changes. Knows nothing of tables."""
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from sqlglot import exp
 
@@ -13,20 +13,25 @@ from wenshu.semantic_layer.metrics import (
     Derived,
     Funnel,
     Interval,
+    LastEvent,
     Lifecycle,
     LifetimeValue,
     Metric,
+    Paths,
     PeriodReturn,
     Ratio,
     Repurchase,
     RepurchaseWithin,
     Retention,
+    UserPercentile,
 )
 from wenshu.semantic_layer.query import Filter, both
-from wenshu.semantic_layer.resolver import ResolvedQuery, Variant
+
+if TYPE_CHECKING:
+    from wenshu.semantic_layer.resolver import ResolvedQuery, Variant
 
 
-def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> exp.Expr:
+def metric_value(resolved: "ResolvedQuery", metric: Metric, variant: "Variant") -> exp.Expr:
     """Return a metric as an expression over the aggregate columns."""
     columns = {(leaf.behaviour or leaf.aggregate, leaf.filters): leaf.column for leaf in resolved.leaves}
     # A sum is empty where no row fits: of all rows, of a bucket without any, of a group that another source has.
@@ -45,7 +50,7 @@ def metric_value(resolved: ResolvedQuery, metric: Metric, variant: Variant) -> e
             case Ratio():
                 return divide(of(metric.numerator), of(metric.denominator))
             case Derived():
-                return _derived(metric, of)
+                return derived(metric, of)
             case Cumulative():
                 if resolved.grain is None or str(resolved.grain) not in variant.keys:
                     return of(metric.metric)
@@ -82,8 +87,12 @@ def _behaviour_value(metric: Behaviour, column: str) -> exp.Expr:
             return part("median")
         case Funnel():
             return divide(part("converted"), part("entered"))
-        case Lifecycle():
+        case Lifecycle() | LastEvent():
             return zero_if_absent(metric, part("users"))
+        case Paths():
+            return zero_if_absent(metric, part("times"))
+        case UserPercentile():
+            return part("value")
         case AverageOver():
             return zero_if_absent(metric, divide(part("sum"), part("buckets")))
         case _:
@@ -100,7 +109,7 @@ def count_value(column: str, suffix: str) -> exp.Expr:
     )
 
 
-def _derived(metric: Derived, value: Callable[[str], exp.Expr]) -> exp.Expr:
+def derived(metric: Derived, value: Callable[[str], exp.Expr]) -> exp.Expr:
     """Return a derived metric's expression with its inputs put in; a division by zero is empty."""
 
     def fill(node: exp.Expr) -> exp.Expr:
@@ -135,7 +144,7 @@ def counts_or_sums(metric: Metric) -> bool:
     return (
         metric.zero_if_empty
         if isinstance(metric, Aggregate)
-        else isinstance(metric, Cumulative | Lifecycle | AverageOver)
+        else isinstance(metric, Cumulative | Lifecycle | Paths | LastEvent | AverageOver)
     )
 
 

@@ -3,7 +3,8 @@
 Expressions are sqlglot trees as in `model`; a metric names others by their names, which the loader has checked.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -14,6 +15,7 @@ from wenshu.semantic_layer.query import Filter
 from wenshu.semantic_layer.text import Synonyms, Text
 
 RetentionMode = Literal["on", "on_or_after", "within"]
+FunnelOrder = Literal["ordered", "strict", "any"]
 
 
 class Aggregation(StrEnum):
@@ -26,6 +28,7 @@ class Aggregation(StrEnum):
     MIN = "min"
     MAX = "max"
     MEDIAN = "median"
+    PERCENTILE = "percentile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,10 @@ class MetricCommon:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregate(MetricCommon):
-    """Fold the rows of one dataset; `where` is a condition over its columns, `time` dates its rows, `undated` has none."""
+    """Fold the rows of one dataset; `where` is a condition over its columns, `time` dates its rows, `undated` has none.
+
+    `percent` is that of a percentile.
+    """
 
     aggregation: Aggregation
     dataset: str
@@ -56,6 +62,7 @@ class Aggregate(MetricCommon):
     where: exp.Expr | None = None
     time: exp.Expr | None = None
     undated: bool = False
+    percent: int | None = None
 
     @property
     def additive(self) -> bool:
@@ -98,7 +105,7 @@ class Retention(MetricCommon):
     `start` and `back` are aggregates whose rows enter the cohort and count as active. Units are of length `step`;
     `high` None means any later unit. `mode` is on one unit, on it or any later one, or within a range of units.
     `first` takes each user's first start row only; otherwise a user enters in every unit with one. `hours` measures
-    windows of 24 hours from the start row instead of calendar days.
+    windows of 24 hours from the start row instead of calendar days. `times` rows make a unit one of activity.
     """
 
     start: str
@@ -109,6 +116,12 @@ class Retention(MetricCommon):
     step: Grain = Grain.DAY
     first: bool = True
     hours: bool = False
+    times: int = 1
+
+    @property
+    def by_calendar(self) -> bool:
+        """Say whether activity counts by whole calendar units, so that so many times in one can be asked for."""
+        return not self.hours and not (self.mode == "within" and self.low == 0 and self.step is Grain.DAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +157,15 @@ class Interval(MetricCommon):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifetimeValue(MetricCommon):
-    """Sum of `value` from day 0 to day `days` after entry, per user who entered; mature users only."""
+    """Sum of `value` from day 0 to day `days` after entry, per user who entered; mature users only.
+
+    `first` takes each user's first start row only; otherwise a user enters on every day with one.
+    """
 
     start: str
     value: str
     days: int
+    first: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,14 +183,39 @@ class FunnelStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel(MetricCommon):
-    """Users who take the steps in order within `days` × 24 hours from their first step 1 in the period.
+    """Users who take the steps within a time from their first step 1 in the period, or with order `any` from their first of any.
 
-    `choices` are the steps a question may put together instead of `steps`.
+    `strict` allows nothing else between two steps. `choices` are the steps a question may put together instead of `steps`.
     """
 
     steps: tuple[FunnelStep, ...]
-    days: int = 7
+    within: timedelta = timedelta(days=7)
+    order: FunnelOrder = "ordered"
     choices: tuple[FunnelStep, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Aggregate, ...]:
+        """Return the rows that a user may enter with, one aggregate a dataset."""
+        if self.order != "any":
+            return (self.steps[0].rows,)
+        return tuple(self.rows_of(dataset) for dataset in dict.fromkeys(step.rows.dataset for step in self.steps))
+
+    def rows_of(self, dataset: str) -> Aggregate:
+        """Return the rows of one dataset that are any of its steps."""
+        own = [step.rows for step in self.steps if step.rows.dataset == dataset]
+        if any(rows.where is None for rows in own):
+            return replace(own[0], where=None)
+        distinct = dict.fromkeys(rows.where for rows in own if rows.where is not None)
+        return replace(own[0], where=exp.or_(*(where.copy() for where in distinct)))
+
+    @property
+    def stages(self) -> tuple[tuple[str, Text], ...]:
+        """Return what a row a step is called: the step, or in any order how many of them have been taken."""
+        if self.order != "any":
+            return tuple((step.name, step.label) for step in self.steps)
+        last = len(self.steps)
+        labels = [Text("any step", "任一步骤"), *(Text(f"any {n} steps", f"任意 {n} 步") for n in range(2, last))]
+        return tuple((str(n), label) for n, label in enumerate((*labels, Text(f"all {last} steps", f"全部 {last} 步")), 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +228,44 @@ class Lifecycle(MetricCommon):
     start: str
     of: str
     stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths(MetricCommon):
+    """How often users go through each sequence of `steps` consecutive rows of `of`, by what they did.
+
+    A step is a row's value of `dimension`; a sequence ends where more than `gap` minutes pass without a row. It begins
+    with `start` and ends with `end`, where they are given; `values` are the values and labels that the model lists.
+    """
+
+    of: str
+    dimension: str
+    steps: int = 3
+    gap: int = 30
+    start: str | None = None
+    end: str | None = None
+    values: tuple[tuple[str, Text], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastEvent(MetricCommon):
+    """Users lost in a period by the value of `dimension` in their last row of `of` before it.
+
+    Without a period before, they are those without a row in the last `days` days.
+    """
+
+    of: str
+    dimension: str
+    days: int = 30
+    values: tuple[tuple[str, Text], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserPercentile(MetricCommon):
+    """Percentile, over the users who have any, of each user's own value of a metric, such as the median user's spend."""
+
+    of: str
+    percent: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +285,9 @@ Behaviour = (
     | LifetimeValue
     | Funnel
     | Lifecycle
+    | Paths
+    | LastEvent
+    | UserPercentile
     | AverageOver
 )
 Metric = Aggregate | Ratio | Derived | Cumulative | Behaviour
