@@ -4,7 +4,6 @@ Joins go from many to one. The one way down is to the rows that an object consis
 only for aggregates that repeated rows do not change; any other join that would double rows is refused.
 """
 
-import operator
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -14,11 +13,11 @@ from sqlglot import exp
 
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, BehaviourKey
 from wenshu.semantic_layer.conditions import comparison, date_literal
-from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Cumulative, Derived, Metric, Ratio
 from wenshu.semantic_layer.model import AS_OF, PERIOD_END, PERIOD_START, Dataset, Dimension, Model
+from wenshu.semantic_layer.own_metrics import present, quantile_of, users_with
 from wenshu.semantic_layer.periods import DateRange, Grain
-from wenshu.semantic_layer.query import And, Filter, Not, Op, Or, UsersWith, Where, both
+from wenshu.semantic_layer.query import And, Filter, LastDays, Not, Or, UsersWith, Where, both
 from wenshu.semantic_layer.refusals import (
     fan_out,
     no_entity,
@@ -29,21 +28,14 @@ from wenshu.semantic_layer.refusals import (
     unknown,
 )
 from wenshu.semantic_layer.row_scope import Row, RowColumn, Scope
-from wenshu.semantic_layer.sources import Join, Leaf, Source, source_select
-from wenshu.semantic_layer.sql_tree import select_from
+from wenshu.semantic_layer.sources import Join, Leaf, Source
 from wenshu.semantic_layer.text import Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS, TimePart, bucket_expression
 
-COMPARE: dict[Op, Callable[[float, float], bool]] = {
-    Op.EQ: operator.eq, Op.NE: operator.ne, Op.LT: operator.lt, Op.LE: operator.le, Op.GT: operator.gt, Op.GE: operator.ge,
-}  # fmt: skip
-SQL_COMPARE: dict[Op, type[exp.Binary]] = {
-    Op.EQ: exp.EQ, Op.NE: exp.NEQ, Op.LT: exp.LT, Op.LE: exp.LTE, Op.GT: exp.GT, Op.GE: exp.GTE,
-}  # fmt: skip
-OPPOSITE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
-__all__ = ["SQL_COMPARE", "Binder", "Key", "personal_data"]
+__all__ = ["Binder", "Key", "personal_data"]
 FAN_OUT_SAFE = (Aggregation.COUNT, Aggregation.COUNT_DISTINCT, Aggregation.MIN, Aggregation.MAX)
 Key = Dimension | TimePart | BehaviourKey | Grain
+Span = DateRange | LastDays
 
 
 class Binder:
@@ -64,7 +56,7 @@ class Binder:
         try:
             return self.model.metric(name)
         except KeyError:
-            known = self.model.metric_by_name
+            known = [metric.name for metric in self.model.metrics]
             raise unknown("metric", Text("metric", "指标"), name.partition("[")[0], known) from None
 
     def canonical(self, name: str) -> str:
@@ -78,6 +70,7 @@ class Binder:
     def candidates(self, name: str) -> tuple[Dimension, ...]:
         exact = self.model.dimension_by_qualified_name.get(name)
         found = (exact,) if exact else tuple(d for d in self.model.dimensions if d.name == name)
+        found = found or tuple(d for d in self.model.withheld_dimensions if d.name == name)
         if not found:
             raise unknown(
                 "dimension", Text("dimension", "维度"), name, [d.name for d in self.model.dimensions] + list(TIME_PARTS)
@@ -185,15 +178,16 @@ class Binder:
     # sources
 
     def source(
-        self, leaves: tuple[Leaf, ...], dimensions: tuple[str, ...], grain: Grain | None, period: DateRange, filters: Filter | None,
-        shift: Callable[[exp.Expr], exp.Expr] | None = None,
+        self, leaves: tuple[Leaf, ...], dimensions: tuple[str, ...], grain: Grain | None, period: Span, filters: Filter | None,
+        shift: Callable[[exp.Expr], exp.Expr] | None = None, by_user: bool = False,
     ) -> Source:  # fmt: skip
         """Bind aggregates of one dataset and one time column, with everything they are grouped and filtered by.
 
-        `shift` moves the times of a compared series to the current buckets.
+        `shift` moves the times of a compared series to the current buckets. `by_user` groups by user_id, too, and
+        leaves out rows of nobody.
         """
         first = leaves[0].aggregate
-        scope = Scope(self, first, period)
+        scope = Scope(self, first, period if isinstance(period, DateRange) else None)
         time = self._time(first, scope)
         keys: list[tuple[str, exp.Expr]] = []
         if grain:
@@ -203,6 +197,10 @@ class Binder:
         keys.extend((name, self._key_expression(name, scope, time)) for name in dimensions)
         scope.keep_segments()
         where = self._period(time, period)
+        if by_user:
+            user = self.entity(scope)
+            keys.insert(0, ("user_id", user))
+            where.append(present(user))
         if filters is not None:
             where.append(self._filter(filters, scope, time))
         conditions = [self._conditions(leaf, scope, time) for leaf in leaves]
@@ -233,7 +231,7 @@ class Binder:
         time = self._time(aggregate, scope)
         if time is None:
             raise undated(aggregate)
-        user = self._entity(scope)
+        user = self.entity(scope)
         by: list[tuple[str, exp.Expr]] = []
         if grain:
             by.append((str(grain), bucket_expression(shift(time.copy()) if shift else time.copy(), grain)))
@@ -247,7 +245,7 @@ class Binder:
             where.append(self._filter(filters, scope, time))
         where.extend(self._conditions(leaf, scope, time))
         if not self.model.dataset_by_name[aggregate.dataset].entity:
-            where.append(_present(user))
+            where.append(present(user))
         if "row_key" in columns and any(join.doubles for join in scope.joins):
             raise repeated_rows(aggregate)
         return scope.source(keys, where, [])
@@ -279,7 +277,7 @@ class Binder:
             raise undated(aggregate)
         return bucket_expression(time, grain)
 
-    def _entity(self, scope: Scope) -> exp.Expr:
+    def entity(self, scope: Scope) -> exp.Expr:
         """Return the column of a row that names its user."""
         dataset = self.model.dataset_by_name[scope.aggregate.dataset]
         if dataset.entity:
@@ -303,14 +301,19 @@ class Binder:
             where.append(self._filter(filters, scope, time))
         return scope.source(keys, where, [])
 
-    def _period(self, time: exp.Expr | None, period: DateRange) -> list[exp.Expr]:
+    def _period(self, time: exp.Expr | None, period: Span) -> list[exp.Expr]:
         if time is None:
             return []
-        after = date_literal(period.end + timedelta(days=1))
-        return [
-            exp.GTE(this=time.copy(), expression=date_literal(period.start)),
-            exp.LT(this=time.copy(), expression=after),
-        ]
+        start, after = self.days(period)
+        since = [exp.GTE(this=time.copy(), expression=start)] if start is not None else []
+        return [*since, exp.LT(this=time.copy(), expression=after)]
+
+    def days(self, period: Span) -> tuple[exp.Expr | None, exp.Expr]:
+        """Return the first day of a period, None where it has none, and the day after its last."""
+        if isinstance(period, DateRange):
+            return date_literal(period.start), date_literal(period.end + timedelta(days=1))
+        after = self.as_of + timedelta(days=1)
+        return None if period.days is None else date_literal(after - timedelta(days=period.days)), date_literal(after)
 
     def _time(self, aggregate: Aggregate, scope: Scope) -> exp.Expr | None:
         expr = aggregate.time or self.model.dataset_by_name[aggregate.dataset].time
@@ -364,8 +367,15 @@ class Binder:
                 return exp.Max(this=value)
             case Aggregation.MEDIAN:
                 return exp.Median(this=value)
+            case Aggregation.PERCENTILE:
+                assert value is not None and aggregate.percent is not None
+                return quantile_of(value, aggregate.percent / 100)
             case _:
                 assert_never(aggregate.aggregation)
+
+    def condition(self, tree: Filter, scope: Scope) -> exp.Expr:
+        """Return a filter as a condition over the rows of a scope."""
+        return self._filter(tree, scope, self._time(scope.aggregate, scope))
 
     def _filter(self, tree: Filter, scope: Scope, time: exp.Expr | None) -> exp.Expr:
         match tree:
@@ -377,7 +387,7 @@ class Binder:
                 inner = self._filter(tree.part, scope, time)
                 return exp.Not(this=exp.Coalesce(this=exp.paren(inner, copy=False), expressions=[exp.false()]))
             case UsersWith():
-                return self._users_with(tree, scope)
+                return users_with(self, tree, scope)
             case Where():
                 left = self._key_expression(tree.dimension, scope, time)
                 part = TIME_PARTS.get(tree.dimension)
@@ -386,43 +396,3 @@ class Binder:
                 )
             case _:
                 assert_never(tree)
-
-    def _users_with(self, asked: UsersWith, scope: Scope) -> exp.Expr:
-        """Return the condition that a row's user is among those whose own metric compares so.
-
-        Where a user without rows would fit, too, the users who do not fit are left out instead.
-        """
-        metric = self.metric(asked.metric)
-        if not isinstance(metric, Aggregate):
-            raise QueryError(
-                "invalid_filter",
-                Text(f"Users cannot be chosen by {metric.label.en}.", f"不能按{metric.label.zh}筛选用户。"),
-                Text("Choose them by a count or an amount of theirs.", "请使用用户自己的次数或金额类指标。"),
-            )
-        inner = Scope(self, metric)
-        time, user = self._time(metric, inner), self._entity(inner)
-        leaf = Leaf(column="amount", aggregate=metric, filters=metric.filters)
-        where = [*self._period(time, asked.period or self.period), *self._conditions(leaf, inner, time), _present(user)]
-        value = inner.bind(metric.expr, metric.dataset) if metric.expr is not None else None
-        folded = ("amount", self._fold(metric, value, inner))
-        per_user = source_select(inner.source([("user_id", user)], where, [folded]))
-        if asked.value == "average":
-            mean = select_from(per_user.copy().subquery("users"), [exp.Avg(this=exp.column("amount"))])
-            right: exp.Expr = mean.subquery()
-            none_fits = asked.op in (Op.LT, Op.LE, Op.NE)  # below an average above 0
-        else:
-            right = exp.convert(asked.value)
-            none_fits = COMPARE[asked.op](0, asked.value)
-        op = OPPOSITE[asked.op] if none_fits else asked.op
-        fitting = select_from(per_user.subquery("users"), [exp.column("user_id")])
-        fitting = fitting.where(SQL_COMPARE[op](this=exp.column("amount"), expression=right), copy=False)
-        user = self._entity(scope)
-        inside = exp.In(this=user, query=fitting.subquery())
-        if not none_fits:
-            return inside
-        is_user = self.model.dataset_by_name[scope.aggregate.dataset].entity is not None
-        return exp.Not(this=inside) if is_user else exp.and_(_present(user), exp.Not(this=inside))
-
-
-def _present(user: exp.Expr) -> exp.Expr:
-    return exp.Not(this=exp.Is(this=user.copy(), expression=exp.null()))

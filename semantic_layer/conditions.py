@@ -6,8 +6,12 @@ from typing import assert_never
 from sqlglot import exp
 
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.query import ORDERED_OPS, Op, Where
+from wenshu.semantic_layer.query import ORDERED_OPS, Op, Where, check_size
 from wenshu.semantic_layer.text import Text
+
+SQL_COMPARE: dict[Op, type[exp.Binary]] = {
+    Op.EQ: exp.EQ, Op.NE: exp.NEQ, Op.LT: exp.LT, Op.LE: exp.LTE, Op.GT: exp.GT, Op.GE: exp.GTE,
+}  # fmt: skip
 
 
 def date_literal(day: date) -> exp.Expr:
@@ -80,6 +84,8 @@ def _typed(where: Where, value: object, kind: str) -> object:
     if where.op in ORDERED_OPS and kind == "boolean":
         fits = False
     if fits:
+        if isinstance(value, int | float):
+            check_size(where.dimension, value)
         return value
     raise QueryError(
         "invalid_filter",

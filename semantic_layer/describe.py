@@ -1,12 +1,14 @@
 """Owns saying in words what a query means: metric definitions, filters and conditions, in both languages. Knows nothing of results."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, assert_never
+
+from sqlglot import exp
 
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.metric_parameters import labelled
+from wenshu.semantic_layer.metric_parameters import labelled, window_text
 from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
@@ -16,18 +18,34 @@ from wenshu.semantic_layer.metrics import (
     Derived,
     Funnel,
     Interval,
+    LastEvent,
     Lifecycle,
     LifetimeValue,
     Metric,
+    Paths,
     PeriodReturn,
     Ratio,
     Repurchase,
     RepurchaseWithin,
     Retention,
+    UserPercentile,
 )
-from wenshu.semantic_layer.model import Dimension, Model
-from wenshu.semantic_layer.periods import Grain
-from wenshu.semantic_layer.query import And, Condition, Filter, Not, Op, Or, UsersWith, Where
+from wenshu.semantic_layer.model import AS_OF, PERIOD_END, PERIOD_START, Dimension, Model
+from wenshu.semantic_layer.periods import DateRange, Grain
+from wenshu.semantic_layer.query import (
+    And,
+    Condition,
+    Filter,
+    LastDays,
+    Not,
+    Op,
+    Or,
+    Quantile,
+    Query,
+    UsersWith,
+    Where,
+    filters_of,
+)
 from wenshu.semantic_layer.table import UNKNOWN
 from wenshu.semantic_layer.text import Language, Text, same
 from wenshu.semantic_layer.time_parts import TIME_PARTS
@@ -52,6 +70,7 @@ FOLDS: dict[Aggregation, Text] = {
     Aggregation.MIN: Text("Smallest {expr} of {dataset}", "{dataset}的 {expr} 最小值"),
     Aggregation.MAX: Text("Largest {expr} of {dataset}", "{dataset}的 {expr} 最大值"),
     Aggregation.MEDIAN: Text("Median of {expr} of {dataset}", "{dataset}的 {expr} 中位数"),
+    Aggregation.PERCENTILE: Text("{percent}th percentile of {expr} of {dataset}", "{dataset}的 {expr} 第 {percent} 百分位数"),
 }
 
 
@@ -71,8 +90,8 @@ def _generated(metric: Metric, model: Model) -> Text:
             fold = FOLDS[metric.aggregation]
             where = metric.where.sql("duckdb") if metric.where is not None else None
             return Text(
-                fold.en.format(dataset=dataset.en, expr=expr) + (f" where {where}." if where else "."),
-                fold.zh.format(dataset=dataset.zh, expr=expr) + (f"，条件：{where}。" if where else "。"),
+                fold.en.format(dataset=dataset.en, expr=expr, percent=metric.percent) + (f" where {where}." if where else "."),
+                fold.zh.format(dataset=dataset.zh, expr=expr, percent=metric.percent) + (f"，条件：{where}。" if where else "。"),
             )
         case Ratio():
             above, below = label(metric.numerator), label(metric.denominator)
@@ -106,6 +125,8 @@ def _behaviour_definition(metric: Behaviour, label: Callable[[str], Text]) -> Te
                     f"on any of {unit.en}s {metric.low}–{metric.high}",
                     f"第 {metric.low}–{metric.high} {unit.zh}中任意一{unit.zh}",
                 )
+            if metric.times > 1:
+                back = Text(f"{back.en}, at least {metric.times} times in a {unit.en}", f"{back.zh}，同一{unit.zh}内至少 {metric.times} 次")
             clock = Text("24-hour windows", "按 24 小时窗口") if metric.hours else Text("calendar dates", "按自然日期")
             return Text(
                 f"Share of the period's cohort ({start.en}; entry is {unit.en} 0) who are there again ({back.en}) {when.en}; {clock.en}; only cohorts whose time is over count.",
@@ -147,16 +168,30 @@ def _behaviour_definition(metric: Behaviour, label: Callable[[str], Text]) -> Te
                 f"进入（{start.zh}）当天起至第 {metric.days} 天的{value.zh}合计 ÷ 进入的用户数；为实际观测值，只计已满 {metric.days} 天的用户。",
             )
         case Funnel():
-            steps = Text(" → ".join(s.label.en for s in metric.steps), " → ".join(s.label.zh for s in metric.steps))
-            return Text(
-                f"Users who go {steps.en} in this order within {metric.days} × 24 hours of their first step in the period ÷ users who take the first step; only users whose window is over.",
-                f"期间首次进入第一步后，在 {metric.days}×24 小时内依次完成 {steps.zh} 的用户数 ÷ 进入第一步的用户数；只计窗口已结束的用户。",
-            )
+            return _funnel_definition(metric)
         case Lifecycle():
             of, start = label(metric.of), label(metric.start)
             return Text(
                 f"Users by stage ({of.en}): new entered in the period ({start.en}), returning also in the period before, resurrecting not in the one before, dormant only in the one before.",
                 f"按阶段统计（{of.zh}）：新用户（期间{start.zh}）、留存（上期也活跃）、回流（上期不活跃且非新）、流失（上期活跃而本期不活跃）。",
+            )
+        case Paths():
+            most = Text("at most ", "至多 ") if metric.start and metric.end else Text("", " ")
+            return Text(
+                f"How often {most.en}{metric.steps} events in a row of one user are these, with at most {metric.gap} minutes from one to the next; a path is dated by the event it begins with or, where only its end is asked for, by its last. Share: of all such paths.",
+                f"同一用户连续{most.zh}{metric.steps} 个事件依次为该路径的次数，相邻两个事件相隔不超过 {metric.gap} 分钟；按路径的第一个事件（只指定终点时按最后一个事件）的时间统计。占比为占全部此类路径次数的比例。",
+            )
+        case LastEvent():
+            of = label(metric.of)
+            return Text(
+                f"Users active in the period before and not in the period ({of.en}), by the last thing they did before it; without a period before: users without activity in the last {metric.days} days.",
+                f"上期活跃而本期不活跃的用户（{of.zh}），按其此前最后一次行为统计；没有上期时，为最近 {metric.days} 天没有活动的用户。",
+            )
+        case UserPercentile():
+            of = label(metric.of)
+            return Text(
+                f"{metric.percent}th percentile, over the users who have any in the period, of each user's own {of.en}.",
+                f"期间有{of.zh}的用户中，每人{of.zh}的第 {metric.percent} 百分位数。",
             )
         case AverageOver():
             inner = label(metric.metric)
@@ -166,6 +201,25 @@ def _behaviour_definition(metric: Behaviour, label: Callable[[str], Text]) -> Te
             )
         case _:
             assert_never(metric)
+
+
+def _funnel_definition(funnel: Funnel) -> Text:
+    window = window_text(funnel.within)
+    if not funnel.within % timedelta(days=1):  # not calendar days
+        window = Text(f"{funnel.within.days} × 24 hours", f"{funnel.within.days}×24 小时")
+    joint = Text(", ", "、") if funnel.order == "any" else same(" → ")
+    en = joint.en.join(step.label.en for step in funnel.steps)
+    zh = joint.zh.join(step.label.zh for step in funnel.steps)
+    if funnel.order == "any":
+        return Text(
+            f"Users who take all of {en}, in any order, within {window.en} of their first of these in the period ÷ users who take any; only users whose window is over.",
+            f"期间首次完成任一步骤起 {window.zh}内完成全部步骤（{zh}，不限顺序）的用户数 ÷ 完成任一步骤的用户数；只计窗口已结束的用户。",
+        )
+    strict = Text(" with no other action in between", "且中间没有其他行为") if funnel.order == "strict" else same("")
+    return Text(
+        f"Users who go {en} in this order{strict.en} within {window.en} of their first step in the period ÷ users who take the first step; only users whose window is over.",
+        f"期间首次进入第一步后，在 {window.zh}内依次完成 {zh}{strict.zh}的用户数 ÷ 进入第一步的用户数；只计窗口已结束的用户。",
+    )
 
 
 def filter_phrases(tree: Filter | None, model: Model) -> tuple[Text, ...]:
@@ -179,10 +233,7 @@ def filter_phrases(tree: Filter | None, model: Model) -> tuple[Text, ...]:
 def _phrase(tree: Filter, model: Model) -> Text:
     match tree:
         case UsersWith():
-            metric = model.metric(tree.metric)
-            condition = condition_phrase(Condition(metric=metric.name, op=tree.op, value=tree.value), model)
-            span = f" ({tree.period})" if tree.period else ""
-            return Text(f"users whose {condition.en}{span}", f"用户的{condition.zh}{span}")
+            return _users_phrase(tree, model)
         case Where():
             return _comparison(tree, model)
         case Not():
@@ -194,6 +245,33 @@ def _phrase(tree: Filter, model: Model) -> Text:
             return Text(f"({en.join(p.en for p in parts)})", f"（{zh.join(p.zh for p in parts)}）")
         case _:
             assert_never(tree)
+
+
+def _users_phrase(tree: UsersWith, model: Model) -> Text:
+    """Return a condition on users in words: their own metric, its rows, how it is compared and over which days."""
+    label, op = model.metric(tree.metric).label, OPS[tree.op]
+    match tree.value:
+        case "average":
+            value = Text("that of the average user who has any", "有该指标的用户的平均值")
+        case Quantile(share=share):
+            value = Text(f"the {share * 100:g}th percentile of the users who have any", f"有该指标的用户的第 {share * 100:g} 百分位数")
+        case number:
+            value = same(f"{number:,g}")
+    rows = filter_phrases(tree.where, model)
+    en = f" ({', '.join(phrase.en for phrase in rows)})" if rows else ""
+    zh = f"（{'，'.join(phrase.zh for phrase in rows)}）" if rows else ""
+    match tree.period:
+        case None:
+            span = same("")
+        case LastDays(days=None):
+            span = Text(" (all days so far)", "（截至当前）")
+        case LastDays(days=days):
+            span = Text(f" (the last {days} days)", f"（近 {days} 天）")
+        case period:
+            span = same(f" ({period})")
+    return Text(
+        f"users whose {label.en}{en} {op.en} {value.en}{span.en}", f"用户的{label.zh}{zh} {op.zh} {value.zh}{span.zh}"
+    )
 
 
 def _comparison(where: Where, model: Model) -> Text:
@@ -234,6 +312,25 @@ def query_definitions(metrics: tuple[Metric, ...], model: Model) -> Iterator[tup
     """Yield (name, label, definition) of the metrics and of those they are computed from."""
     for metric in metrics:
         yield metric.name, metric.label, definition(metric, model)
+
+
+def segment_definitions(query: Query, model: Model, as_of: date, period: DateRange) -> Iterator[tuple[str, Text, Text]]:
+    """Yield (name, label, definition) of the segments that a query groups or filters by, with the days they are told for."""
+    parts = (query.filters, query.share.where if query.share else None)
+    filtered = (where.dimension for part in parts for where in filters_of(part))
+    for name in dict.fromkeys((*query.dimensions, *filtered)):
+        dimension = next((d for d in model.dimensions if name in (d.name, d.qualified)), None)
+        source = model.dataset_by_name[dimension.dataset].source if dimension else ""
+        if dimension is None or isinstance(source, str):
+            continue
+        named = {column.name for column in (*source.find_all(exp.Column), *dimension.expr.find_all(exp.Column))}
+        days = [Text(f"As of {as_of}.", f"截至 {as_of}。")] if AS_OF in named else []
+        if named & {PERIOD_START, PERIOD_END}:
+            days.append(Text(f"Relative to {period}.", f"相对于 {period}。"))
+        if days:
+            told = _dimension_definition(dimension, model)
+            en, zh = " ".join((told.en, *(day.en for day in days))), "".join((told.zh, *(day.zh for day in days)))
+            yield dimension.name, dimension.label, Text(en, zh)
 
 
 def catalogue(model: Model, language: Language) -> dict[str, Any]:

@@ -34,6 +34,19 @@ class Op(StrEnum):
 
 ARITY = {Op.EMPTY: 0, Op.NOT_EMPTY: 0, Op.BETWEEN: 2}  # the others take one value, the lists one or more
 ORDERED_OPS = (Op.LT, Op.LE, Op.GT, Op.GE, Op.BETWEEN)
+MOST_LAST_DAYS = 36_500
+LARGEST_NUMBER = 10**18  # what every engine compares a whole number with
+
+
+def check_size(name: str, value: float) -> None:
+    """Refuse a number that is too large to be compared with."""
+    if not abs(value) <= LARGEST_NUMBER:
+        shown = str(value)[:30]
+        raise QueryError(
+            "invalid_filter",
+            Text(f"{name} is compared with {shown}, which is too large.", f"{name} 的比较值 {shown} 过大。"),
+            Text(f"Use a number up to {LARGEST_NUMBER:g}.", f"请使用绝对值不超过 {LARGEST_NUMBER:g} 的数。"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +58,16 @@ class Where:
     values: tuple[Scalar, ...] = ()
 
     def __post_init__(self) -> None:
-        wanted = ARITY.get(self.op, 1)
-        if self.op in (Op.IN, Op.NOT_IN):
-            fits = len(self.values) >= 1
-        else:
-            fits = len(self.values) == wanted
-        if not fits:
-            raise QueryError(
-                "invalid_filter",
-                Text(
-                    f"The filter on {self.dimension} with “{self.op}” has {len(self.values)} values.",
-                    f"对 {self.dimension} 的筛选“{self.op}”给了 {len(self.values)} 个值。",
-                ),
-                Text(
-                    f"Give it {'one or more' if self.op in (Op.IN, Op.NOT_IN) else wanted}.",
-                    f"请给出{'至少一个' if self.op in (Op.IN, Op.NOT_IN) else f' {wanted} 个'}值。",
-                ),
+        wanted, many = ARITY.get(self.op, 1), self.op in (Op.IN, Op.NOT_IN)
+        if len(self.values) < 1 if many else len(self.values) != wanted:
+            given = Text(
+                f"The filter on {self.dimension} with “{self.op}” has {len(self.values)} values.",
+                f"对 {self.dimension} 的筛选“{self.op}”给了 {len(self.values)} 个值。",
             )
+            needed = Text(
+                f"Give it {'one or more' if many else wanted}.", f"请给出{'至少一个' if many else f' {wanted} 个'}值。"
+            )
+            raise QueryError("invalid_filter", given, needed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +92,41 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsersWith:
-    """Keep the rows of users whose own metric compares so with a number or with the average user who has any.
+class LastDays:
+    """Name the last days up to `as_of`, that day included; None is all days up to it."""
 
-    Over `period`, else over the query's; a user without rows counts as 0.
+    days: int | None
+
+    def __post_init__(self) -> None:
+        if self.days is not None and not 1 <= self.days <= MOST_LAST_DAYS:
+            raise _invalid("last_days", f"a whole number from 1 to {MOST_LAST_DAYS:,}", self.days)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantile:
+    """Name the value that a share of the users who have any lie at or below: 0.5 is the median, linear between users."""
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise _invalid("quantile", "a number between 0 and 1", self.share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsersWith:
+    """Keep the rows of users whose own metric compares so with a number, the average user's or a quantile of the users.
+
+    Over `period`, else over the query's. `where` keeps the metric's own rows first. A user without rows counts as 0 of
+    what is counted or summed; the average and the quantiles are over the users who have any, and no quantile
+    keeps a user who has none.
     """
 
     metric: str
     op: Op
-    value: float | Literal["average"]
-    period: DateRange | None = None
+    value: "float | Literal['average'] | Quantile"
+    period: DateRange | LastDays | None = None
+    where: "Filter | None" = None
 
     def __post_init__(self) -> None:
         if self.op not in (Op.LT, Op.LE, Op.GT, Op.GE, Op.EQ, Op.NE):
@@ -104,6 +135,8 @@ class UsersWith:
                 Text(f"Users are not compared by “{self.op}”.", f"用户条件不能使用“{self.op}”。"),
                 Text("Use =, !=, <, <=, > or >= with a number.", "请用 =、!=、<、<=、> 或 >= 加一个数。"),
             )
+        if isinstance(self.value, int | float):
+            check_size(self.metric, self.value)
 
 
 Filter = Where | And | Or | Not | UsersWith
@@ -131,6 +164,9 @@ class Condition:
                     "请用 =、!=、<、<=、>、>= 加一个数，或 between 加两个数。",
                 ),
             )
+        for value in (self.value, self.high):
+            if isinstance(value, int | float):
+                check_size(self.metric, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,19 +264,23 @@ def query_to_json(query: Query) -> dict[str, Any]:
         {"metric": c.metric, "op": str(c.op), "value": c.value} | ({"high": c.high} if c.high is not None else {})
         for c in query.conditions
     ]
-    out["compare"] = (
-        _range_to_json(query.compare) if isinstance(query.compare, DateRange) else query.compare and str(query.compare)
-    )
+    compare = query.compare
+    out["compare"] = _range_to_json(compare) if isinstance(compare, DateRange) else compare and str(compare)
     if query.share is not None:
         out["share"] = True if query.share.where is None else {"where": filter_to_json(query.share.where)}
     out["order"] = [{"by": order.by, "descending": order.descending} for order in query.order]
-    out["limit"] = query.limit
-    out["others"] = query.others
+    out |= {"limit": query.limit, "others": query.others}
     return {key: value for key, value in out.items() if value not in (None, [], False)}
 
 
 def _range_to_json(period: DateRange) -> dict[str, str]:
     return {"start": period.start.isoformat(), "end": period.end.isoformat()}
+
+
+def _span_to_json(period: DateRange | LastDays) -> dict[str, Any] | str:
+    if isinstance(period, DateRange):
+        return _range_to_json(period)
+    return "all" if period.days is None else {"last_days": period.days}
 
 
 def filter_to_json(tree: Filter) -> dict[str, Any]:
@@ -250,8 +290,11 @@ def filter_to_json(tree: Filter) -> dict[str, Any]:
             values = [value.isoformat() if isinstance(value, date) else value for value in tree.values]
             return {"dimension": tree.dimension, "op": str(tree.op)} | ({"values": values} if values else {})
         case UsersWith():
-            users: dict[str, Any] = {"metric": tree.metric, "op": str(tree.op), "value": tree.value}
-            return {"users": users | ({"period": _range_to_json(tree.period)} if tree.period else {})}
+            value = {"quantile": tree.value.share} if isinstance(tree.value, Quantile) else tree.value
+            users: dict[str, Any] = {"metric": tree.metric, "op": str(tree.op), "value": value}
+            if tree.where is not None:
+                users["where"] = filter_to_json(tree.where)
+            return {"users": users | ({"period": _span_to_json(tree.period)} if tree.period else {})}
         case And():
             return {"and": [filter_to_json(part) for part in tree.parts]}
         case Or():
@@ -260,20 +303,11 @@ def filter_to_json(tree: Filter) -> dict[str, Any]:
             return {"not": filter_to_json(tree.part)}
 
 
+USERS_KEYS = ("metric", "op", "value", "period", "where")
 KEYS = (
-    "metrics",
-    "dimensions",
-    "grain",
-    "period",
-    "to_date",
-    "filters",
-    "conditions",
-    "compare",
-    "share",
-    "order",
-    "limit",
+    "metrics", "dimensions", "grain", "period", "to_date", "filters", "conditions", "compare", "share", "order", "limit",
     "others",
-)
+)  # fmt: skip
 
 
 def query_from_json(data: Any) -> Query:
@@ -282,9 +316,7 @@ def query_from_json(data: Any) -> Query:
     Raises `QueryError` with code `invalid_query`, or `invalid_date`, that names the key and what was expected there.
     """
     data = _object(data, "query", KEYS)
-    period = data.get("period")
-    compare = data.get("compare")
-    share = data.get("share")
+    period, compare = data.get("period"), data.get("compare")
     return Query(
         metrics=_names(data, "metrics"),
         dimensions=_names(data, "dimensions"),
@@ -294,15 +326,17 @@ def query_from_json(data: Any) -> Query:
         filters=None if data.get("filters") in (None, []) else filter_from_json(data["filters"]),
         conditions=tuple(_condition(item) for item in _list(data.get("conditions"), "conditions")),
         compare=_range(compare, "compare") if isinstance(compare, dict) else _choice(compare, "compare", Compare),
-        share=Share(where=filter_from_json(_object(share, "share", ("where",))["where"]))
-        if isinstance(share, dict) and share
-        else Share()
-        if share
-        else None,
+        share=_share(data.get("share")),
         order=tuple(_order(item) for item in _list(data.get("order"), "order")),
         limit=_integer(data.get("limit"), "limit"),
         others=bool(data.get("others", False)),
     )
+
+
+def _share(data: Any) -> Share | None:
+    if isinstance(data, dict) and data:
+        return Share(where=filter_from_json(_object(data, "share", ("where",))["where"]))
+    return Share() if data else None
 
 
 def filter_from_json(data: Any) -> Filter:
@@ -332,15 +366,34 @@ def filter_from_json(data: Any) -> Filter:
 
 
 def _users_with(data: Any) -> UsersWith:
-    data = _object(data, "users", ("metric", "op", "value", "period"))
+    data = _object(data, "users", USERS_KEYS)
     if not isinstance(data.get("metric"), str):
         raise _invalid("metric", "the name of a metric", data.get("metric"))
-    if data.get("value") != "average" and not _is_number(data.get("value")):
-        raise _invalid("value", "a number or “average”", data.get("value"))
-    period = None if data.get("period") is None else _range(data["period"], "period")
+    value = data.get("value")
+    if isinstance(value, dict):
+        share: Any = _object(value, "value", ("quantile",)).get("quantile")
+        if not _is_number(share):
+            raise _invalid("quantile", "a number between 0 and 1", share)
+        value = Quantile(share=share)
+    elif value != "average" and not _is_number(value):
+        raise _invalid("value", "a number, “average” or {“quantile”: 0.9}", value)
     return UsersWith(
-        metric=data["metric"], op=_choice(data.get("op"), "op", Op) or Op.GE, value=data["value"], period=period
-    )
+        metric=data["metric"], op=_choice(data.get("op"), "op", Op) or Op.GE, value=value, period=_span(data.get("period")),
+        where=None if data.get("where") in (None, []) else filter_from_json(data["where"]),
+    )  # fmt: skip
+
+
+def _span(data: Any) -> DateRange | LastDays | None:
+    if data is None:
+        return None
+    if data == "all":
+        return LastDays(days=None)
+    if isinstance(data, dict) and "last_days" in data:
+        days = _object(data, "period", ("last_days",))["last_days"]
+        if not isinstance(days, int) or isinstance(days, bool):
+            raise _invalid("last_days", "a whole number", days)
+        return LastDays(days=days)
+    return _range(data, "period")
 
 
 def _condition(data: Any) -> Condition:
@@ -352,9 +405,8 @@ def _condition(data: Any) -> Condition:
         raise _invalid("high", "a number", data["high"])
     if not isinstance(data.get("metric"), str):
         raise _invalid("metric", "the name of a metric", data.get("metric"))
-    return Condition(
-        metric=data["metric"], op=_choice(data.get("op"), "op", Op) or Op.EQ, value=value, high=data.get("high")
-    )
+    op = _choice(data.get("op"), "op", Op) or Op.EQ
+    return Condition(metric=data["metric"], op=op, value=value, high=data.get("high"))
 
 
 def _order(data: Any) -> Order:
@@ -367,7 +419,7 @@ def _order(data: Any) -> Order:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) or isinstance(value, float) and math.isfinite(value)
 
 
 def _object(data: Any, key: str, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -375,13 +427,10 @@ def _object(data: Any, key: str, keys: tuple[str, ...]) -> dict[str, Any]:
         raise _invalid(key, "an object", data)
     for name in data:
         if name not in keys:
-            raise QueryError(
-                "invalid_query",
-                Text(f"“{name}” is not a key of {key}.", f"{key} 中没有“{name}”这个键。"),
-                did_you_mean(str(name), keys)
-                if did_you_mean(str(name), keys).en
-                else Text(f"Its keys are {', '.join(keys)}.", f"可用的键：{'、'.join(keys)}。"),
-            )
+            near = did_you_mean(str(name), keys)
+            listed = Text(f"Its keys are {', '.join(keys)}.", f"可用的键：{'、'.join(keys)}。")
+            message = Text(f"“{name}” is not a key of {key}.", f"{key} 中没有“{name}”这个键。")
+            raise QueryError("invalid_query", message, near if near.en else listed)
     return data
 
 

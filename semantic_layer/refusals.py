@@ -1,6 +1,6 @@
 """Owns the refusals of the binder in people's words: unknown names, joins that do not fit, personal data. Decides none of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
@@ -98,4 +98,30 @@ def personal_data(dimension: Dimension) -> QueryError:
             f"{dimension.label.en} is personal data and is not shown.", f"{dimension.label.zh}属于个人信息，不予展示。"
         ),
         Text("Ask for counts or for groups of users instead.", "可以查询人数或用户分组的统计。"),
+    )
+
+
+def not_allowed(words: str, instead: Sequence[Text]) -> QueryError:
+    """Return the refusal of what a role may not see; it repeats what the asker wrote and names nothing else that is withheld."""
+    names = Text(", ".join(label.en for label in instead), "、".join(label.zh for label in instead))
+    return QueryError(
+        "not_allowed",
+        Text(f"“{words}” is not open to your role.", f"您的角色无权查看“{words}”。"),
+        Text(f"You can ask for {names.en}.", f"可以查询：{names.zh}。") if instead else same(""),
+    )
+
+
+def sql_not_allowed() -> QueryError:
+    return QueryError(
+        "sql_not_allowed",
+        Text("Writing SQL is not open to your role.", "您的角色不能编写 SQL。"),
+        Text("Ask a question, or send a semantic query.", "请直接提问，或提交语义查询。"),
+    )
+
+
+def user_needed() -> QueryError:
+    return QueryError(
+        "user_needed",
+        Text("This model answers only people it knows.", "此模型只回答已登记的用户。"),
+        Text("Say who asks: --user NAME on the command line.", "请说明提问者：命令行使用 --user NAME。"),
     )

@@ -11,11 +11,18 @@ from typing import Literal, assert_never
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.behaviour import behaviour_source
-from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, FUNNEL_STEP, LIFECYCLE_STAGE, count_columns
+from wenshu.semantic_layer.behaviour import behaviour_source, read_together
+from wenshu.semantic_layer.behaviour_keys import (
+    BEHAVIOUR_KEYS,
+    FUNNEL_STEP,
+    LAST_EVENT,
+    LIFECYCLE_STAGE,
+    PATH,
+    count_columns,
+)
 from wenshu.semantic_layer.binder import Binder, Key
 from wenshu.semantic_layer.errors import QueryError, did_you_mean
-from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Lifecycle, Metric
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, LastEvent, Lifecycle, Metric, Paths
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import (
     MONTHS,
@@ -36,6 +43,7 @@ from wenshu.semantic_layer.time_parts import TIME_PARTS, shifted
 from wenshu.semantic_layer.user_rows import Asked
 
 MOST_METRICS, MOST_DIMENSIONS = 12, 4
+MOST_PATHS = 10  # shown where no number is asked for
 EVERYWHERE: Mapping[str, DateRange] = MappingProxyType({})
 VariantName = Literal["current", "compared", "whole", "overall", "all_rows", "ranked"]
 
@@ -104,10 +112,11 @@ def resolve(
         )
     binder = Binder(model, as_of, complete)
     metrics = tuple(binder.metric(name) for name in query.metrics)
-    query = _with_stages(_with_canonical_names(query, binder), metrics)
+    query = _with_own_key(_with_canonical_names(query, binder), metrics)
     leaves = _apart(dict.fromkeys(leaf for metric in metrics for leaf in binder.leaves(metric, None)))
-    covered = [by_dataset[leaf.aggregate.dataset] for leaf in leaves if leaf.aggregate.dataset in by_dataset]
-    if len(covered) == len(leaves) and covered:
+    started = [dataset for leaf in leaves for dataset in leaf.datasets]
+    covered = [by_dataset[dataset] for dataset in started if dataset in by_dataset]
+    if len(covered) == len(started) and covered:
         coverage = DateRange(min(c.start for c in covered), max(coverage.end, *(c.start for c in covered)))
     if coverage.start > as_of:
         raise QueryError(
@@ -160,12 +169,23 @@ def resolve(
     )  # fmt: skip
 
 
-def _with_stages(query: Query, metrics: tuple[Metric, ...]) -> Query:
-    """Return the query with the stage among its keys where users are asked for by stage."""
-    staged = any(isinstance(metric, Lifecycle) and metric.stage is None for metric in metrics)
-    if not staged or LIFECYCLE_STAGE in query.dimensions:
-        return query
-    return replace(query, dimensions=(*query.dimensions, LIFECYCLE_STAGE))
+def _with_own_key(query: Query, metrics: tuple[Metric, ...]) -> Query:
+    """Return the query with the key that its metric is always told by: the stage, the last event, the path, of which a few."""
+    for metric in metrics:
+        match metric:
+            case Lifecycle(stage=None):
+                key = LIFECYCLE_STAGE
+            case LastEvent():
+                key = LAST_EVENT
+            case Paths():
+                key = PATH
+            case _:
+                continue
+        if key == PATH and query.limit is None:
+            query = replace(query, limit=MOST_PATHS)
+        if key not in query.dimensions:
+            query = replace(query, dimensions=(*query.dimensions, key))
+    return query
 
 
 def _with_canonical_names(query: Query, binder: Binder) -> Query:
@@ -280,7 +300,6 @@ def _variants(
 ) -> Iterable[Variant]:  # fmt: skip
     dimensions, grain = query.dimensions, query.grain
     part = query.share.where if query.share else None
-    several = sum(leaf.behaviour is not None for leaf in leaves) > 1
     taken = frozenset(name for d in binder.model.datasets for name in (d.name, d.source) if isinstance(name, str))
 
     def variant(
@@ -291,15 +310,17 @@ def _variants(
         own_key = next((key for key in dimensions if key in BEHAVIOUR_KEYS), None)
         groups: dict[tuple[str, str], list[Leaf]] = {}
         sources: list[Source] = []
+        behaviours = read_together(leaves, own_key)
+        for together in behaviours:
+            own = f"{together[0].column}_" if len(behaviours) > 1 else ""
+            prefix = own if name == "current" else f"{name}_{own}"
+            asked = Asked(
+                binder=binder, dimensions=plain, own_key=own_key, grain=grain, period=period, to_date=query.to_date,
+                filters=filters, shift=shift if moved else None, prefix=prefix, taken=taken,
+            )  # fmt: skip
+            sources.append(behaviour_source(asked, together))
         for leaf in leaves:
             if leaf.behaviour is not None:
-                own = f"{leaf.column}_" if several else ""
-                prefix = own if name == "current" else f"{name}_{own}"
-                asked = Asked(
-                    binder=binder, dimensions=plain, own_key=own_key, grain=grain, period=period, to_date=query.to_date,
-                    filters=filters, shift=shift if moved else None, prefix=prefix, taken=taken,
-                )  # fmt: skip
-                sources.append(behaviour_source(asked, leaf))
                 continue
             if own_key is not None:
                 raise no_such_key(leaf.aggregate, own_key)

@@ -50,11 +50,11 @@ class Scope:
         case = exp.Case()
         for bound, value in zip(dimension.bands, dimension.values, strict=False):
             case = case.when(
-                exp.LT(this=expr.copy(), expression=exp.Literal.number(f"{bound:g}")),
+                exp.LT(this=expr.copy(), expression=exp.Literal.number(f"{bound:.15g}")),
                 exp.Literal.string(str(value.value)),
             )
         last = exp.Literal.string(str(dimension.values[-1].value))
-        return case.when(exp.GTE(this=expr.copy(), expression=exp.Literal.number(f"{dimension.bands[-1]:g}")), last)
+        return case.when(exp.GTE(this=expr.copy(), expression=exp.Literal.number(f"{dimension.bands[-1]:.15g}")), last)
 
     def bind(self, expr: exp.Expr, dataset: str) -> exp.Expr:
         """Return a copy whose columns carry their dataset and whose reserved ones are dates, joining what it names."""

@@ -29,7 +29,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 class Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class TextSpec(Spec):
@@ -125,6 +125,24 @@ class AggregateSpec(MetricSpec):
     time: str | None = None
 
 
+class PercentileSpec(MetricSpec):
+    """Take a percentile of an expression over a dataset's rows, or of each user's own value of the metric `of`."""
+
+    type: Literal["percentile"]
+    percent: int = Field(ge=1, le=99)
+    dataset: str | None = None
+    expr: str | None = Field(default=None, pattern=r"\S")
+    where: str | None = None
+    time: str | None = None
+    of: str | None = None
+
+    @model_validator(mode="after")
+    def _rows_or_users(self) -> "PercentileSpec":
+        if (self.of is None) == (self.dataset is None or self.expr is None):
+            raise ValueError("give dataset and expr, or of")
+        return self
+
+
 class RatioSpec(MetricSpec):
     type: Literal["ratio"]
     numerator: str
@@ -154,6 +172,7 @@ class RetentionSpec(MetricSpec):
     unit: Literal["hour", "day", "week", "month"] = "day"
     cohort: Literal["first", "recurring"] = "first"
     window: Literal["calendar", "hours"] = "calendar"
+    times: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _one_mode(self) -> "RetentionSpec":
@@ -164,6 +183,8 @@ class RetentionSpec(MetricSpec):
             raise ValueError("the bracket's first number is larger than its second")
         if self.window == "hours" and self.unit != "day":
             raise ValueError("windows of hours are measured in days of 24 hours")
+        if self.times > 1 and (self.window == "hours" or (self.unit == "day" and self.bracket and self.bracket[0] == 0)):
+            raise ValueError("times are counted in calendar units, after the moment of entry")
         return self
 
 
@@ -195,6 +216,7 @@ class LifetimeValueSpec(MetricSpec):
     start: str
     value: str
     days: int = Field(ge=0)
+    cohort: Literal["first", "recurring"] = "first"
 
 
 class StepSpec(Spec):
@@ -207,12 +229,13 @@ class StepSpec(Spec):
 
 
 class FunnelSpec(MetricSpec):
-    """List steps, each a value of `dimension` or rows of a dataset of its own; `within` is in days of 24 hours."""
+    """List steps, each a value of `dimension` or rows of a dataset of its own; a bare `within` is in days of 24 hours."""
 
     type: Literal["funnel"]
     dimension: str | None = None
     steps: list[str | StepSpec] = Field(min_length=2)
-    within: int = Field(default=7, ge=0)
+    within: int | str = 7
+    order: Literal["ordered", "strict", "any"] = "ordered"
 
 
 class LifecycleSpec(MetricSpec):
@@ -220,6 +243,25 @@ class LifecycleSpec(MetricSpec):
     start: str
     of: str
     stage: Literal["new", "returning", "resurrecting", "dormant"] | None = None
+
+
+class PathSpec(MetricSpec):
+    """Count sequences of `steps` consecutive values of `dimension`; `gap` is in minutes."""
+
+    type: Literal["path"]
+    of: str
+    dimension: str
+    steps: int = Field(default=3, ge=2, le=10)
+    gap: int = Field(default=30, ge=0)
+    from_: str | None = Field(default=None, alias="from")
+    to: str | None = None
+
+
+class LastEventSpec(MetricSpec):
+    type: Literal["last_event"]
+    of: str
+    dimension: str
+    days: int = Field(default=30, ge=1)
 
 
 class AverageOverSpec(MetricSpec):
@@ -230,10 +272,10 @@ class AverageOverSpec(MetricSpec):
 
 BehaviourSpec = (
     RetentionSpec | RepurchaseSpec | RepurchaseWithinSpec | PeriodReturnSpec | IntervalSpec | LifetimeValueSpec
-    | FunnelSpec | LifecycleSpec | AverageOverSpec
+    | FunnelSpec | LifecycleSpec | PathSpec | LastEventSpec | AverageOverSpec
 )  # fmt: skip
 AnyMetricSpec = Annotated[
-    CountSpec | AggregateSpec | RatioSpec | DerivedSpec | CumulativeSpec | BehaviourSpec, Field(discriminator="type")
+    CountSpec | AggregateSpec | PercentileSpec | RatioSpec | DerivedSpec | CumulativeSpec | BehaviourSpec, Field(discriminator="type")
 ]
 
 
@@ -283,7 +325,48 @@ class ActivitySpec(Spec):
     groups: dict[str, GroupSpec] = {}
 
 
-AnySegmentSpec = Annotated[RfmSpec | ActivitySpec, Field(discriminator="type")]
+class BandSegmentSpec(Spec):
+    """Cut users by their own value of the metric `of`, into bands (`from`) or into as many groups of equal size (`quantiles`).
+
+    The value is that of the last `window` days, of `all` days so far or of the `period` asked about, over the rows that meet `filters`.
+    """
+
+    type: Literal["band"]
+    of: str
+    window: Annotated[int, Field(ge=1, le=36_500)] | Literal["period", "all"] = "period"
+    from_: list[float] = Field(default=[], alias="from")
+    quantiles: int | None = Field(default=None, ge=2, le=20)
+    unit: LabelSpec = TextSpec(en="", zh="")
+    filters: Any = None
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    values: dict[str, ValueSpec | None] = {}
+    groups: dict[str, GroupSpec] = {}
+
+    @model_validator(mode="after")
+    def _one_cut(self) -> "BandSegmentSpec":
+        if bool(self.from_) == (self.quantiles is not None):
+            raise ValueError("give either from or quantiles")
+        if sorted(set(self.from_)) != self.from_:
+            raise ValueError("the lower bounds must ascend")
+        return self
+
+
+class FilterSegmentSpec(Spec):
+    """Give a name to the users who meet `filters`, the `members`, and to the `others`."""
+
+    type: Literal["filter"]
+    filters: Any
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    description: LabelSpec | None = None
+    members: TierSpec = TierSpec()
+    others: TierSpec = TierSpec()
+
+
+AnySegmentSpec = Annotated[
+    RfmSpec | ActivitySpec | BandSegmentSpec | FilterSegmentSpec, Field(discriminator="type")
+]
 
 
 class AbsentSpec(Spec):
@@ -291,6 +374,19 @@ class AbsentSpec(Spec):
 
     label: LabelSpec
     synonyms: WordsSpec = SynonymsSpec()
+
+
+class PolicySpec(Spec):
+    """Say what a role may see; of several policies for one role all must allow."""
+
+    role: Names = Field(min_length=1)
+    rows: Names = Field(min_length=1)
+    shared: Names = []
+    hide: Names = []
+    mask: dict[str, str | None] = {}
+    metrics: Names | None = None
+    withhold: Names = []
+    sql: bool = False
 
 
 class ModelSpec(Spec):
@@ -306,6 +402,8 @@ class ModelSpec(Spec):
     headline: list[str] = []
     examples: list[LabelSpec] = []
     absent: list[AbsentSpec] = []
+    policies: list[PolicySpec] = []
+    raw_sql: bool = False
 
 
 def model_json_schema() -> dict[str, Any]:

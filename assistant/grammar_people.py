@@ -1,0 +1,145 @@
+"""Owns the rules about what users did and where they stand: 既搜索又加购, who never opened a push, the top 10% by spend."""
+
+from collections.abc import Iterator
+
+from wenshu.assistant.grammar_conditions import Done, done_of, is_person, names_users
+from wenshu.assistant.linker import Target
+from wenshu.assistant.people import people
+from wenshu.assistant.reading import MULTIPLIERS, Reading, UserCondition
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Repurchase
+from wenshu.semantic_layer.query import Op, Quantile
+
+
+def read_standings(reading: Reading) -> None:
+    """消费金额前20%的用户, top 10% spenders, users above the median by orders: users by their place among all."""
+    for i, mention in enumerate(reading.mentions):
+        if not reading.free(i):
+            continue
+        if mention.is_word("most", "least") and not mention.of("metric"):
+            _read_top_share(reading, i)
+        elif mention.is_word("above", "below"):
+            _read_median(reading, i)
+
+
+def _read_top_share(reading: Reading, position: int) -> None:
+    number = reading.beside(position, +1)
+    if number is None or reading.mentions[number].number is None or number + 1 >= len(reading.mentions):
+        return
+    percent = reading.mentions[number + 1]
+    if not (percent.text.startswith("%") or any(MULTIPLIERS.get(target.name) == 0.01 for target in percent.targets)):
+        return
+    after = [k for k in reading.near(number + 1, +1, 3)]
+    person = next((k for k in after[:2] if is_person(reading, k) or reading.mentions[k].is_word("spenders")), None)
+    if person is None and names_users(reading) and all(reading.mentions[k].is_word("by") for k in after[:1]):
+        person = number + 1  # which customers are in the top 10% by sales
+    share = (reading.mentions[number].number or 0) / 100
+    if person is None or not 0 < share < 1:
+        return
+    metric, used = _ranked_by(reading, position, person)
+    if not metric:
+        return
+    least = reading.mentions[position].is_word("least")
+    op, quantile = (Op.LE, share) if least else (Op.GE, 1 - share)
+    reading.users_with.append(UserCondition(metric=metric, op=op, value=Quantile(share=round(quantile, 6))))
+    reading.claim(position, number, number + 1, *used)
+    if reading.mentions[person].is_word("spenders"):
+        reading.claim(person)
+
+
+def _ranked_by(reading: Reading, position: int, person: int) -> tuple[tuple[Target, ...], tuple[int, ...]]:
+    """Return what the users are ranked by and the words that say so: right before, after “by”, else what they spend."""
+    before = reading.beside(position, -1)
+    if before is not None and (found := reading.mentions[before].of("metric")) and reading.free(before):
+        earlier = reading.beside(before, -1)
+        by = (earlier,) if earlier is not None and reading.mentions[earlier].is_word("by") else ()
+        return found, (before, *by)
+    for k in reading.near(person, +1, 2):
+        if reading.mentions[k].is_word("by"):
+            named = reading.beside(k, +1)
+            if named is not None and (found := reading.mentions[named].of("metric")):
+                return found, (k, named)
+    return _money(reading), ()
+
+
+def _money(reading: Reading) -> tuple[Target, ...]:
+    """Return the model's first amount of money, which is what users spend."""
+    model = reading.model
+    amounts = (
+        m.name for m in model.metrics
+        if isinstance(m, Aggregate) and m.aggregation is Aggregation.SUM and m.unit is not None and m.unit == model.currency
+    )  # fmt: skip
+    return tuple(Target("metric", name) for name in list(amounts)[:1])
+
+
+def _read_median(reading: Reading, position: int) -> None:
+    median = next((k for k in reading.near(position, +1, 2) if reading.mentions[k].is_word("median")), None)
+    if median is None or not names_users(reading):
+        return
+    for k in (*reading.near(position, -1, 2), *reading.near(median, +1, 3)):
+        if (metric := reading.mentions[k].of("metric")) and not reading.is_people(reading.mentions[k]):
+            op = Op.GT if reading.mentions[position].is_word("above") else Op.LT
+            reading.users_with.append(UserCondition(metric=metric, op=op, value=Quantile(share=0.5)))
+            by = (j for j in reading.near(k, -1, 1) if reading.mentions[j].is_word("by"))
+            reading.claim(position, median, k, *by)
+            return
+
+
+def read_doings(reading: Reading) -> None:
+    """既搜索又加购的用户, users who both searched and added to cart, 加购但没下单: each thing done is a condition."""
+    counted = set(people(reading.model))
+    if not names_users(reading) and not any(t.name in counted for m in reading.mentions for t in m.of("metric")):
+        return
+    i = 0
+    while i < len(reading.mentions):
+        found = tuple(_doings(reading, i))
+        last = found[-1][0] if found else i
+        if len(found) > 1 and _are_conditions(reading, found):
+            for _, done, negated in found:
+                op, value = (Op.EQ, 0) if negated else (Op.GE, 1)
+                reading.users_with.append(UserCondition(metric=(done.metric,), op=op, value=value, where=done.where))
+            first = found[0][0]
+            before = reading.beside(first, -1)
+            reading.claim(*range(first, last + 1))
+            while before is not None and reading.mentions[before].is_word("both_of", "who", "none"):
+                reading.claim(before)
+                before = reading.beside(before, -1)
+        i = max(last, i) + 1
+
+
+def _doings(reading: Reading, start: int) -> Iterator[tuple[int, Done, bool]]:
+    """Yield (position, what was done, whether it was not) of the things done that follow each other from `start` on."""
+    if (first := _done_at(reading, start)) is None:
+        return
+    yield start, first, any(reading.mentions[k].is_word("none") for k in reading.near(start, -1, 1))
+    negated, here = False, start
+    while (following := reading.beside(here, +1)) is not None and reading.free(following):
+        here = following
+        mention = reading.mentions[here]
+        if (done := _done_at(reading, here)) is not None:
+            yield here, done, negated
+            negated = False
+        elif mention.is_word("none"):
+            negated = True
+        elif not mention.is_word("and", "both_of", "but"):
+            return
+
+
+def _done_at(reading: Reading, position: int) -> Done | None:
+    mention = reading.mentions[position]
+    if not reading.free(position) or is_person(reading, position):
+        return None
+    if buyers := [t for t in mention.of("metric") if t.name in set(people(reading.model))]:
+        return Done(metric=buyers[0])
+    if mention.is_word("again"):
+        bought = next((m.of for m in reading.model.metrics if isinstance(m, Repurchase)), None)
+        return Done(metric=Target("metric", bought)) if bought else None
+    return done_of(reading, mention)
+
+
+def _are_conditions(reading: Reading, found: tuple[tuple[int, Done, bool], ...]) -> bool:
+    """Say whether all of it is said of the users: by 既…又, both, a thing not done, or after “who”."""
+    first, last = found[0][0], found[-1][0]
+    before = reading.beside(first, -1)
+    leads = before is not None and reading.mentions[before].is_word("both_of", "who")
+    inside = any(reading.mentions[k].is_word("both_of", "none", "but") for k in range(first, last))
+    return leads or inside or any(negated for _, _, negated in found)
