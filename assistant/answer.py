@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from wenshu.assistant.planner import LlmUse
+from wenshu.assistant.ledger import LlmUse
+from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.query import Query, query_to_json
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
-from wenshu.semantic_layer.text import Language
+from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.chart import Chart
+
+if TYPE_CHECKING:
+    from wenshu.tools.dataframe import DataFrame
+    from wenshu.tools.render import Figure
 
 Status = Literal["answered", "clarify", "refused", "error"]
 
@@ -93,6 +98,23 @@ class Answer:
     options: tuple[str, ...] = ()
     problem: Problem | None = None
     follow_ups: tuple[str, ...] = ()
+
+    def dataframe(self, *, labels: bool = False) -> "DataFrame":
+        """Return the table as a pandas DataFrame, with names and raw values or, with `labels`, as people read them.
+
+        Without a table it is empty.
+        """
+        from wenshu.tools.dataframe import to_dataframe
+
+        return to_dataframe(self.table or ResultTable(columns=(), rows=()), self.language if labels else None)
+
+    def figure(self, *, dark: bool = False) -> "Figure":
+        """Return the chart as a matplotlib Figure, which a notebook shows; raises `QueryError` where there is none."""
+        from wenshu.tools.render import draw_figure
+
+        if self.chart is None or self.table is None or not self.table.rows or self.chart.kind == "table":
+            raise QueryError("no_chart", Text("This answer has no chart.", "这个回答没有图。"))
+        return draw_figure(self.chart, self.table, language=self.language, dark=dark)
 
 
 def table_to_json(table: ResultTable | None, language: Language) -> dict[str, Any]:

@@ -1,23 +1,29 @@
 """Owns the way of a question, from its words to its answer. Knows nothing of who asks or where it is shown."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from itertools import count
+from pathlib import Path
 from threading import Lock
 from time import perf_counter
+from typing import assert_never
 
-from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt, Status
+from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt, ReceiptStep, Status
+from wenshu.assistant.completion import Completer, Completion
+from wenshu.assistant.narrator import Narrator, joined
 from wenshu.assistant.planner import (
+    SAY,
     Clarification,
     Plan,
     Planned,
     Planner,
     Refusal,
+    Report,
     Statement,
     Step,
-    Stopped,
     steps_of,
 )
 from wenshu.assistant.question import Question, language_of
@@ -27,8 +33,12 @@ from wenshu.semantic_layer.errors import WenshuError
 from wenshu.semantic_layer.grant import permit
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.opening import open_layer
 from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.policy import Principal
+from wenshu.semantic_layer.profile import looked_up
 from wenshu.semantic_layer.query import Query
+from wenshu.semantic_layer.refusals import user_needed
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.chart import choose_chart
 from wenshu.tools.chart_title import chart_title
@@ -39,17 +49,44 @@ MOST_CONVERSATIONS = 1_000  # remembered at once; the longest unused is forgotte
 UNDERSTANDING = Text("Understanding the question", "理解问题")
 QUERYING = Text("Querying the data", "查询数据")
 EXPLAINING = Text("Explaining the result", "解读结果")
+UNGOVERNED = Text("This is what the language model's own SQL gave.", "以下是大模型自写 SQL 的结果。")
 
 
 class Assistant:
     """Answer questions over one semantic layer; safe to use from several threads."""
 
-    def __init__(self, layer: SemanticLayer, planner: Planner) -> None:
+    def __init__(self, layer: SemanticLayer, planner: Planner, narrator: Narrator | None = None) -> None:
+        """`narrator` explains what a language model planned; without one the built-in words do."""
         self.layer = layer
         self.planner = planner
+        self.narrator = narrator
         self._previous: OrderedDict[tuple[str | None, str], Query] = OrderedDict()
         self._lock = Lock()
         self._ids = count(1)
+
+    @classmethod
+    def open(
+        cls,
+        model: str = "shop",
+        database: str | Path | None = None,
+        *,
+        principal: Principal | None = None,
+        clock: Callable[[], date] = date.today,
+    ) -> "Assistant":
+        """Return an assistant with built-in rules over a built-in model or a model file, as notebooks want it.
+
+        A demo database that is missing is built first. Where the model has policies, `principal` says who asks. Raises `WenshuError`.
+        """
+        from wenshu.assistant.rules import RulesPlanner
+        from wenshu.assistant.template_files import Templates
+        from wenshu.assistant.template_planner import TemplatePlanner
+
+        layer = open_layer(model, Path(database) if database else None, clock=clock)
+        if layer.has_policies:
+            if principal is None:
+                raise user_needed()
+            layer = layer.for_user(principal)
+        return cls(layer, TemplatePlanner(RulesPlanner(layer), Templates(layer.model), layer))
 
     @property
     def model(self) -> Model:
@@ -59,29 +96,38 @@ class Assistant:
         """Return questions that show what can be asked."""
         return self.planner.examples(language)
 
-    def ask(self, question: Question) -> Answer:
+    def complete(self, typed: str, language: Language) -> tuple[Completion, ...]:
+        """Return what may continue a question that is being typed: names of the model and the data, and whole questions."""
+        return self._completer.complete(typed, language)
+
+    @cached_property
+    def _completer(self) -> Completer:
+        found = self.layer.profile.values
+        listed = (dimension.qualified for dimension in self.model.dimensions if looked_up(dimension))
+        return Completer(self.model, ((name, value) for name in listed for value in found.get(name, ())))
+
+    def ask(self, question: Question | str) -> Answer:
         """Answer a question; every failure that a person can act on is an answer too."""
+        question = Question(text=question) if isinstance(question, str) else question
         *_, answer = self.stream(question)
         if not isinstance(answer, Answer):
             raise AssertionError("the stream ends with the answer")
         return answer
 
-    def stream(self, question: Question, stopped: Callable[[], bool] = lambda: False) -> Iterator[Step | Answer]:
-        """Yield the stages as they begin, then the answer; nothing more once `stopped` says that nobody waits."""
+    def stream(self, question: Question) -> Iterator[Step | Answer]:
+        """Yield the stages as they begin, then the answer."""
         started = perf_counter()
         language = question.language if question.language != "auto" else language_of(question.text)
         blank = Answer(id=str(next(self._ids)), status="answered", language=language)
         try:
             yield Step("understand", UNDERSTANDING)
-            for news in steps_of(self.planner, question, language, self._recall(question), stopped):
+            for news in steps_of(self.planner, question, language, self._recall(question)):
                 if isinstance(news, Planned):
                     yield from self._outcome(blank, news, question, started)
                 else:
                     yield news
         except WenshuError as error:
             yield failed(blank, error)
-        except Stopped:
-            return
 
     def _outcome(
         self, blank: Answer, planned: Planned, question: Question, started: float
@@ -98,8 +144,52 @@ class Assistant:
                 result = run_query(self.layer, outcome.query, today=question.today)
                 yield Step("explain", EXPLAINING)
                 answer = self._answer(blank, outcome, result, started)
+                answer = yield from self._narrated(answer, planned, question, result)
                 self._remember(question, outcome.query)
+            case Report():
+                yield Step("explain", EXPLAINING)
+                answer = self._report(blank, outcome, started)
+                if answer.query is not None:
+                    self._remember(question, answer.query)
+            case _:
+                assert_never(outcome)
         yield _signed(answer, planned, started)
+
+    def _narrated(
+        self, answer: Answer, planned: Planned, question: Question, result: QueryResult
+    ) -> Generator[Step, None, Answer]:
+        """Yield the checked sentences that a language model writes of what it planned, as they come; return the answer with them."""
+        if self.narrator is None or planned.ledger is None or planned.planner == "rules":
+            return answer
+        receipt = answer.receipt
+        context = [period.label for period in (receipt.period, receipt.compared_period) if period] if receipt else []
+        said: list[str] = []
+        for sentence in self.narrator.narrate(
+            question.text, result, answer.text, context, answer.language, planned.ledger
+        ):
+            said.append(sentence)
+            told = joined(said, answer.language)
+            yield Step(SAY, Text(told, told))
+        return replace(answer, text=joined(said, answer.language)) if said else answer
+
+    def _report(self, blank: Answer, outcome: Report, started: float) -> Answer:
+        """Return the answer of several steps: the last result in full, the others in the receipt."""
+        *_, last = outcome.results
+        steps = tuple(
+            ReceiptStep(query=each.query if isinstance(each, QueryResult) else None, sql=each.sql, rows=len(each.table.rows))
+            for each in outcome.results
+        )
+        if isinstance(last, QueryResult):
+            answer = self._answer(blank, Plan(query=last.query, assumptions=outcome.assumptions), last, started)
+        else:
+            said = tuple(text.in_(blank.language) for text in outcome.assumptions)
+            chart = choose_chart(last.table, title="", subtitle="", language=blank.language)
+            answer = replace(
+                blank, table=last.table, sql=last.sql, chart=chart, text=UNGOVERNED.in_(blank.language), receipt=Receipt(assumptions=said)
+            )  # fmt: skip
+        assert answer.receipt is not None
+        governed = all(isinstance(each, QueryResult) for each in outcome.results)
+        return replace(answer, text=outcome.text or answer.text, receipt=replace(answer.receipt, steps=steps, governed=governed))
 
     def answer_plan(self, question: Question, plan: Plan) -> Answer:
         """Answer with a plan that is made already, as a saved question's is."""
@@ -114,6 +204,8 @@ class Assistant:
     # conversation
 
     def _recall(self, question: Question) -> Query | None:
+        if question.context is not None:
+            return question.context.query
         with self._lock:
             return self._previous.get((question.user, question.conversation)) if question.conversation else None
 
@@ -173,14 +265,12 @@ class Assistant:
 
 def _signed(answer: Answer, planned: Planned, started: float) -> Answer:
     """Return an answer whose receipt says who planned it, and what a language model had to do with it."""
-    receipt = answer.receipt
-    if receipt is None and planned.use is None:
+    use = planned.ledger.use if planned.ledger else None
+    if answer.receipt is None and use is None:
         return answer
     elapsed = (perf_counter() - started) * 1000
-    return replace(
-        answer,
-        receipt=replace(receipt or Receipt(), planner=planned.planner, llm=planned.use, elapsed_ms=elapsed),
-    )
+    receipt = replace(answer.receipt or Receipt(), planner=planned.planner, llm=use, elapsed_ms=elapsed)
+    return replace(answer, receipt=receipt)
 
 
 def answer_query(layer: SemanticLayer, query: Query, *, today: date | None = None, language: Language = "en") -> Answer:

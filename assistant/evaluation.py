@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import permutations
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from wenshu.assistant.answer import Answer
 from wenshu.assistant.assistant import Assistant
 from wenshu.assistant.question import Question
 from wenshu.semantic_layer.errors import ModelError
-from wenshu.semantic_layer.guard import guard
 from wenshu.semantic_layer.layer import plain_cell
 from wenshu.semantic_layer.table import Column, ResultTable
 from wenshu.semantic_layer.text import Text
@@ -34,15 +34,23 @@ class Verdict:
     right: bool
     wrong: bool
     reason: str
+    seconds: float = 0.0
+    tokens: int = 0
+    planner: str = "rules"
 
 
-def evaluate(assistant: Assistant, path: Path) -> Iterator[Verdict]:
-    """Ask every question of a file, in order, and yield its verdict.
+def evaluate(
+    assistant: Assistant, path: Path, ask: Callable[[Question], Answer] | None = None
+) -> Iterator[Verdict]:
+    """Ask every question of a file, in order, of `assistant` or through `ask`, and yield its verdict.
 
     Raises `ModelError` with code `invalid_questions` where a line is not a question.
     """
     for item in _questions(path):
-        answer = assistant.ask(Question(text=item["text"], conversation=item.get("conversation")))
+        started = perf_counter()
+        answer = (ask or assistant.ask)(Question(text=item["text"], conversation=item.get("conversation")))
+        seconds = perf_counter() - started
+        use = answer.receipt.llm if answer.receipt else None
         right, reason = _judge(assistant, item, answer)
         asked = EXPECTED_STATUS.get(item.get("expect", "answer"), "answered")
         yield Verdict(
@@ -56,6 +64,9 @@ def evaluate(assistant: Assistant, path: Path) -> Iterator[Verdict]:
             and answer.status == "answered"
             and (item.get("gold_sql") is not None or asked != "answered"),
             reason=reason,
+            seconds=seconds,
+            tokens=use.prompt_tokens + use.completion_tokens if use else 0,
+            planner=answer.receipt.planner if answer.receipt else assistant.planner.name,
         )
 
 
@@ -93,7 +104,7 @@ def _judge(assistant: Assistant, item: dict[str, Any], answer: Answer) -> tuple[
         return False, "no table"
     reasons = []
     for sql in golds:
-        statement = guard(sql, tables=assistant.layer.tables)
+        statement = assistant.layer.guarded(sql)
         gold = assistant.layer.engine.run(statement, max_rows=MOST_ROWS)
         rows = [tuple(plain_cell(cell) for cell in row) for row in gold.rows]
         reason = difference(rows, answer.table, ordered=bool(item.get("ordered")))
@@ -199,6 +210,10 @@ def summarise(verdicts: Iterable[Verdict]) -> dict[str, Any]:
         listed = tuple(some)
         return {"questions": len(listed), "right": sum(v.right for v in listed), "wrong": sum(v.wrong for v in listed)}
 
+    def mean(numbers: Iterable[float]) -> float:
+        listed = tuple(numbers)
+        return sum(listed) / len(listed) if listed else 0.0
+
     def grouped(key: Callable[[Verdict], str]) -> dict[str, Any]:
         return {name: counts(v for v in found if key(v) == name) for name in dict.fromkeys(map(key, found))}
 
@@ -206,6 +221,10 @@ def summarise(verdicts: Iterable[Verdict]) -> dict[str, Any]:
     accuracy = total["right"] / total["questions"] if found else 0.0
     return total | {
         "accuracy": accuracy,
+        "asked": sum(v.outcome == "clarify" for v in found),
+        "seconds": mean(v.seconds for v in found),
+        "tokens": mean(v.tokens for v in found),
+        "by_planner": {name: sum(v.planner == name for v in found) for name in dict.fromkeys(v.planner for v in found)},
         "by_topic": grouped(lambda v: v.topic),
         "by_language": grouped(lambda v: v.language),
     }

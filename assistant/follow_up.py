@@ -10,6 +10,8 @@ from wenshu.assistant.settle import Settler
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.binder import Binder
+from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.metrics import LifetimeValue, RepurchaseWithin, Retention
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare, DateRange, compared_period
 from wenshu.semantic_layer.query import And, Filter, Query, Share, Where, both, filters_of
@@ -35,20 +37,32 @@ class FollowUp:
             reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays
         ):
             return True  # 占GMV多少: of what was asked before
+        if not self._names_number(reading):
+            return True
+        own = all(m.of("metric") or m.is_filler for m in reading.mentions) and not reading.linked.unknown
+        if own and not reading.has_word("altogether", "how_many"):
+            return True  # a metric and no other word
         return reading.has_word("so") and not reading.periods and not reading.dimensions
+
+    def _names_number(self, reading: Reading) -> bool:
+        """Say whether what is asked for is named, rather than only how much it is (深圳是多少)."""
+        return bool(reading.metrics or reading.users_with or reading.steps or reading.nouns)
 
     def has_content(self, reading: Reading) -> bool:
         """Say whether a question without a metric asks for anything at all."""
         return bool(
-            reading.asks_for_number or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
+            reading.asks_for_number or reading.days or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
             or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
         )  # fmt: skip
 
     def edit(self, previous: Query, reading: Reading, as_of: date) -> tuple[Query, tuple[Text, ...]]:
         """Change the query before by what the question says; the rest is taken over and said."""
         self._move_back(previous, reading)
-        kept_metrics = tuple(self._with_siblings(name) for name in previous.metrics)
-        metrics = tuple(self.settler.named_metrics(reading)) if reading.asks_for_number else kept_metrics
+        if reading.versus and len(reading.periods) == 1 and not reading.metrics and previous.period is not None:
+            reading.periods.insert(0, _phrase_of(previous))  # 比8月呢: what was asked before, against August
+        kept_metrics = tuple(self._with_siblings(self._renumbered(name, reading)) for name in previous.metrics)
+        named = reading.asks_for_number and self._names_number(reading)
+        metrics = tuple(self.settler.named_metrics(reading)) if named else kept_metrics
         ranked_by = next((t.name for targets in metrics for t in targets if t.name in previous.metrics), None)
         if reading.asks_for_number and reading.order and ranked_by:
             metrics = (self._with_siblings(ranked_by), *(m for m in kept_metrics if m[0].name != ranked_by))
@@ -77,6 +91,8 @@ class FollowUp:
             for part in of_users:
                 filters = both(filters, part)
         share = told.share or previous.share
+        if told.share is not None and isinstance(told.share.where, Where):
+            reading.dropped.append(told.share.where.dimension)  # 手机数码占多少: of all categories together
         if told.share == Share() and not told.dimensions and not told.grain and filters is not None and not inherited:
             share, filters = Share(where=filters), None
         dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
@@ -99,6 +115,19 @@ class FollowUp:
             if previous.period is not None and phrase.text.strip() in words_of("before_that"):
                 before = compared_period(previous.period, Compare.PREVIOUS, previous.to_date)
                 reading.periods[i] = replace(phrase, period=before, to_date=None)
+
+    def _renumbered(self, name: str, reading: Reading) -> str:
+        """Return a metric with the number of days said in its place: 换成30日, day 30 instead."""
+        base, _, _ = name.partition("[")
+        if reading.days is None or reading.metrics:
+            return name
+        if not isinstance(self.model.metric_by_name[base], Retention | RepurchaseWithin | LifetimeValue):
+            raise QueryError(
+                "no_days",
+                Text("What was asked before has no number of days.", "上一问的指标没有天数可改。"),
+                Text("Name the metric as well: “day-30 retention”.", "请同时说明指标，例如“30日留存”。"),
+            )
+        return f"{base}[n={reading.days}]"
 
     def _is_other_place(self, where: Where, filters: Filter | None) -> bool:
         """Say whether a new filter is on another dimension that has the old one's values too (北京 as province and city)."""

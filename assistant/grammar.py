@@ -5,16 +5,25 @@ What no rule claims and is not filler is not understood. The rules stand by topi
 
 from collections.abc import Callable
 
-from wenshu.assistant.grammar_behaviour import read_cohorts, read_funnel, read_numbers, read_returns
+from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns
+from wenshu.assistant.grammar_cohort import read_days, read_staying
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
+from wenshu.assistant.grammar_funnel import read_funnel
+from wenshu.assistant.grammar_own_numbers import read_own_numbers
+from wenshu.assistant.grammar_paths import read_last_events, read_paths
+from wenshu.assistant.grammar_people import read_doings, read_standings
 from wenshu.assistant.grammar_ranking import read_ranking, read_shares_and_trends
 from wenshu.assistant.grammar_subjects import (
     read_averages,
+    read_counted_groups,
+    read_counted_people,
     read_dimensions,
     read_distribution,
     read_dropped,
     read_metrics,
+    read_money,
     read_nouns,
+    read_quotients,
     read_spread,
     read_values,
 )
@@ -27,20 +36,31 @@ from wenshu.semantic_layer.model import Model
 RULES: tuple[Callable[[Reading], None], ...] = (
     read_comparison,
     read_times,
+    read_staying,
     read_dates,
+    read_standings,
+    read_doings,
+    read_paths,
+    read_last_events,
+    read_own_numbers,
     read_averages,
     read_distribution,
     read_dropped,
     read_metrics,
+    read_quotients,
+    read_money,
+    read_counted_people,
     read_funnel,
     read_returns,
     read_numbers,
     read_cohorts,
     read_hours,
+    read_days,
     read_conditions,
     read_user_conditions,
     read_ranking,
     read_shares_and_trends,
+    read_counted_groups,
     read_values,
     read_dimensions,
     read_nouns,

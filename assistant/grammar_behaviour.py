@@ -1,107 +1,13 @@
-"""Owns the rules about behavioural metrics: the steps of a funnel, cohorts and their curves."""
+"""Owns the rules about behavioural metrics: who comes back, cohorts and their curves."""
 
 from dataclasses import replace
 
 from wenshu.assistant.linker import Target
+from wenshu.assistant.people import people
 from wenshu.assistant.reading import Reading
-from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER
+from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
 from wenshu.semantic_layer.metrics import Funnel, Lifecycle, LifetimeValue, PeriodReturn, RepurchaseWithin, Retention
 from wenshu.semantic_layer.model import Model
-
-
-def read_funnel(reading: Reading) -> None:
-    """从注册到加购再到结算, checkout to pay: the steps of a funnel, its window, and whether each step is a row."""
-    funnel = next((metric for metric in reading.model.metrics if isinstance(metric, Funnel)), None)
-    if funnel is None:
-        return
-    known = {step.name for step in (*funnel.steps, *funnel.choices)}
-    best: list[tuple[int, str]] = []
-    for i in range(len(reading.mentions)):
-        chain = _chain(reading, i, known)
-        best = chain if len(chain) > len(best) else best
-    named = any(target.name.partition("[")[0] == funnel.name for targets in reading.metrics for target in targets)
-    if len(best) < 2 and not named:
-        return
-    lost = {m.name for m in reading.model.metrics if isinstance(m, PeriodReturn)}
-    for i, mention in enumerate(reading.mentions):
-        if mention.of("metric") in reading.metrics and any(t.name in lost for t in mention.of("metric")):
-            reading.metrics.remove(mention.of("metric"))  # 从加购到结算的流失率 is no churn of users: ask
-            reading.claimed.discard(i)
-    reading.steps = [name for _, name in best] if len(best) > 1 else []
-    if reading.steps:
-        for i, mention in enumerate(reading.mentions):
-            if any(target.value in reading.steps for target in mention.of("value")):
-                reading.claim(i)
-        span = range(best[0][0], best[-1][0] + 1)
-        reading.claim(
-            *(i for i in span if reading.mentions[i].number is None and not reading.mentions[i].is_word("day_unit"))
-        )
-        reading.metrics = [targets for targets in reading.metrics if not _named_step(targets, reading, best)]
-    reading.window = _window(reading)
-    for i, mention in enumerate(reading.mentions):
-        if mention.is_word("step", "conversion", "share", "to") and not mention.of("metric"):
-            reading.claim(i)
-        if mention.is_word("step"):
-            reading.own_key = FUNNEL_STEP
-    if named and not any(mention.is_word("conversion") for mention in reading.mentions):
-        reading.own_key = FUNNEL_STEP
-
-
-def _chain(reading: Reading, start: int, known: set[str]) -> list[tuple[int, str]]:
-    """Return the step values from a position on that are joined by 到/→/to/then, each with its position."""
-    name = next((t.value for t in reading.mentions[start].of("value") if t.value in known), None)
-    if name is None:
-        return []
-    chain, here = [(start, str(name))], start
-    while True:
-        joint = reading.beside(here, +1)
-        if joint is None or not reading.mentions[joint].is_word("to", "and"):
-            return chain
-        while (following := reading.beside(joint, +1)) is not None and (
-            reading.mentions[following].is_word("to", "so", "day_unit")
-            or reading.mentions[following].number is not None
-        ):
-            joint = following
-        if following is None:
-            return chain
-        step = next((t.value for t in reading.mentions[following].of("value") if t.value in known), None)
-        step = step or _step_within(reading, following)
-        if step is None:
-            return chain
-        chain.append((following, str(step)))
-        here = following
-
-
-def _step_within(reading: Reading, position: int) -> str | None:
-    """Return the step that a longer metric's name begins with (结算到|支付转化率)."""
-    mention = reading.mentions[position]
-    if not mention.of("metric") or mention.of("value"):
-        return None
-    for metric in reading.model.metrics:
-        for step in (*metric.steps, *metric.choices) if isinstance(metric, Funnel) else ():
-            if mention.text.startswith(step.label.zh) and mention.text != step.label.zh:
-                return step.name
-    return None
-
-
-def _named_step(targets: tuple[Target, ...], reading: Reading, chain: list[tuple[int, str]]) -> bool:
-    inside = [m for i, m in enumerate(reading.mentions) if chain[0][0] <= i <= chain[-1][0]]
-    return any(mention.of("metric") == targets for mention in inside)
-
-
-def _window(reading: Reading) -> int | None:
-    """Return the days of “within 7 days” or “1天内”, claiming the words."""
-    for i, mention in enumerate(reading.mentions):
-        if mention.number is None or not reading.free(i):
-            continue
-        following = i + 1
-        if following < len(reading.mentions) and reading.mentions[following].is_word("day_unit"):
-            reading.claim(i, following)
-            before = reading.beside(i, -1)
-            if before is not None and reading.mentions[before].is_word("at_most", "within"):
-                reading.claim(before)
-            return int(mention.number)
-    return None
 
 
 def read_returns(reading: Reading) -> None:
@@ -171,13 +77,14 @@ def read_cohorts(reading: Reading) -> None:
         return
     if reading.steps:
         anchors |= set(_anchors(reading.model).values())
+        anchors |= {reading.everyone or "", *people(reading.model)}  # 各步剩多少人: of each step
     kept = [targets for targets in reading.metrics if not {t.name for t in targets} & anchors]
     if kept and len(kept) < len(reading.metrics) and not _joined_metrics(reading):
         reading.metrics = kept
     elif reading.steps and not kept:
         reading.metrics = []
     for i, mention in enumerate(reading.mentions):
-        if mention.is_word("first_order") and reading.free(i):
+        if mention.is_word("first_order", "since_entry") and reading.free(i):
             reading.claim(i)
         if mention.is_word("curve", "triangle") and not mention.of("metric") and behaviours:
             if not (mention.is_word("triangle") and _says_number(reading, names)):

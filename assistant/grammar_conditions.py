@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from wenshu.assistant.grammar_time import BUCKETS
 from wenshu.assistant.linker import Mention, Target
-from wenshu.assistant.reading import COMPARED_BY, MULTIPLIERS, NumberCondition, Reading, UserCondition
+from wenshu.assistant.people import people
+from wenshu.assistant.reading import (
+    COMPARED_BY,
+    MULTIPLIERS,
+    NumberCondition,
+    Reading,
+    UserCondition,
+    ValueFilter,
+)
 from wenshu.assistant.timephrases import TimePhrase
-from wenshu.semantic_layer.metrics import Aggregate, Aggregation
-from wenshu.semantic_layer.periods import Grain
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel
 from wenshu.semantic_layer.query import Op
-
-BUCKETS = {"days": Grain.DAY, "weeks": Grain.WEEK, "months": Grain.MONTH}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,15 @@ class Owner:
     position: int
     metric: tuple[Target, ...] = ()
     dimension: str | None = None
+    where: tuple[ValueFilter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Hold what a verb says that users did: the metric that counts its rows, and which of them."""
+
+    metric: Target
+    where: tuple[ValueFilter, ...] = ()
 
 
 def read_conditions(reading: Reading) -> None:
@@ -69,7 +84,7 @@ def _read_number(reading: Reading, position: int) -> None:
     reading.numbers.append(
         NumberCondition(
             metric=owner.metric, dimension=owner.dimension, op=op, value=amount.value, high=amount.high,
-            span=(min(first, owner.position), max(last, owner.position)), counted=amount.counted,
+            span=(min(first, owner.position), max(last, owner.position)), counted=amount.counted or _counts_noun(reading, owner, last), where=owner.where,
         )
     )  # fmt: skip
     reading.claim(*range(amount.first, amount.last + 1), *used)
@@ -102,7 +117,7 @@ def _amount(reading: Reading, position: int) -> Amount:
     dimension = next(iter(_attributes(reading, unit)), None) if unit is not None else None
     return Amount(
         value=value, high=high, first=position, last=last, dimension=dimension,
-        counted=unit is not None and unit.is_word("count_word"), is_money=unit is not None and unit.is_word("money"),
+        counted=(unit or reading.mentions[position]).is_word("count_word"), is_money=unit is not None and unit.is_word("money"),
     )  # fmt: skip
 
 
@@ -140,6 +155,11 @@ def _attributes(reading: Reading, mention: Mention) -> list[str]:
     return [target.name for target in mention.of("dimension") if target.name in numeric]
 
 
+def _counts_noun(reading: Reading, owner: Owner, last: int) -> bool:
+    """Say whether a number stands right before the English noun it counts: two or more orders."""
+    return owner.position == last + 1 and reading.mentions[owner.position].text.isascii()
+
+
 def _comparison(reading: Reading, amount: Amount) -> tuple[Op | None, set[int]]:
     """Return how an amount is compared, and the positions of the words that say so."""
     before, after = reading.beside(amount.first, -1), reading.beside(amount.last, +1)
@@ -173,12 +193,14 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
             continue
         mention = reading.mentions[i]
         attribute = next(iter(_attributes(reading, mention)), None)
-        if attribute and not (mention.of("metric") and (reading.has_groups or _names_users(reading))):
+        if attribute and not (mention.of("metric") and (reading.has_groups or names_users(reading))):
             return Owner(position=i, dimension=attribute)
         if mention.of("metric"):
             return Owner(position=i, metric=mention.of("metric"))
         if counted := rows_of(reading, mention, money=amount is not None and amount.is_money):
             return Owner(position=i, metric=(counted,))
+        if names_users(reading) and (done := done_of(reading, mention)) is not None:
+            return Owner(position=i, metric=(done.metric,), where=done.where)
     return None
 
 
@@ -198,6 +220,22 @@ def rows_of(reading: Reading, mention: Mention, *, money: bool = False) -> Targe
         wanted = Aggregation.SUM if money else Aggregation.COUNT
         if metric.aggregation is wanted and (not money or metric.unit == reading.model.currency):
             return Target("metric", metric.name)
+    return None
+
+
+def done_of(reading: Reading, mention: Mention) -> Done | None:
+    """Return what a word says that users did: rows of a dataset (bought), or one of the things a funnel counts (searched)."""
+    if (counted := rows_of(reading, mention)) is not None:
+        return Done(metric=counted)
+    steps = {
+        (step.rows.dataset, step.name)
+        for metric in reading.model.metrics if isinstance(metric, Funnel) for step in (*metric.steps, *metric.choices)
+    }  # fmt: skip
+    targets = tuple(t for t in mention.of("value") if (t.name.rpartition(".")[0], t.value) in steps)
+    for metric in reading.model.metrics:
+        if targets and isinstance(metric, Aggregate) and metric.aggregation is Aggregation.COUNT and metric.where is None:
+            if metric.dataset == targets[0].name.rpartition(".")[0]:
+                return Done(metric=Target("metric", metric.name), where=(ValueFilter(mentions=(targets,)),))
     return None
 
 
@@ -249,27 +287,47 @@ def read_user_conditions(reading: Reading) -> None:
             reading.claim(i)
 
 
-def _names_users(reading: Reading) -> bool:
+def names_users(reading: Reading) -> bool:
     return any(is_person(reading, k) for k in range(len(reading.mentions)))
 
 
 def _chooses_users(reading: Reading, number: NumberCondition) -> bool:
     """Say whether users are named right beside a condition, or anywhere where there are no groups it could choose."""
     first, last = number.span
-    beside = any(is_person(reading, k) for k in (*reading.near(first, -1, 2), *reading.near(last, +1, 1)))
-    return _names_users(reading) and (beside or not reading.has_groups)
+    around = (*reading.near(first, -1, 2), *reading.near(last, +1, 1))
+    beside = any(is_person(reading, k) or _counts_people(reading, k, number) for k in around)
+    return beside or (names_users(reading) and not reading.has_groups)
+
+
+def _counts_people(reading: Reading, position: int, number: NumberCondition) -> bool:
+    """Say whether a mention counts users by what they did, and is not what the condition is on (buyers with two orders)."""
+    metric = reading.mentions[position].of("metric")
+    return metric != number.metric and any(target.name in set(people(reading.model)) for target in metric)
 
 
 def _choose_users(reading: Reading, number: NumberCondition) -> None:
-    metric = number.metric
+    metric, where = number.metric, (*number.where, *_rows_within(reading, number))
     if number.value == "average":
-        reading.users_with.append(UserCondition(metric=metric, op=number.op, value="average"))
+        reading.users_with.append(UserCondition(metric=metric, op=number.op, value="average", where=where))
     elif number.high is not None:
-        reading.users_with.append(UserCondition(metric=metric, op=Op.GE, value=float(number.value)))
-        reading.users_with.append(UserCondition(metric=metric, op=Op.LE, value=number.high))
+        reading.users_with.append(UserCondition(metric=metric, op=Op.GE, value=float(number.value), where=where))
+        reading.users_with.append(UserCondition(metric=metric, op=Op.LE, value=number.high, where=where))
     else:
-        reading.users_with.append(UserCondition(metric=metric, op=number.op, value=float(number.value)))
+        reading.users_with.append(UserCondition(metric=metric, op=number.op, value=float(number.value), where=where))
     _forget(reading, metric)
+
+
+def _rows_within(reading: Reading, number: NumberCondition) -> tuple[ValueFilter, ...]:
+    """Return the values named among a condition's words or right after, which say which rows count (买过母婴用品至少两次)."""
+    first, last = number.span
+    users = {dataset.name for dataset in reading.model.datasets if dataset.entity or dataset.is_segment}
+    found = []
+    for k in (*range(first, last + 1), *reading.near(last, +1, 1)):
+        targets = tuple(t for t in reading.mentions[k].of("value") if t.name.rpartition(".")[0] not in users)
+        if targets and reading.free(k) and not is_person(reading, k):
+            found.append(ValueFilter(mentions=(targets,)))
+            reading.claim(k)
+    return tuple(found)
 
 
 def _forget(reading: Reading, metric: tuple[Target, ...]) -> None:
@@ -293,13 +351,15 @@ def _read_none(reading: Reading, position: int) -> None:
     """没有下单, never bought: users whose own count is zero, over the period right before the words or the question's."""
     for owner in reading.near(position, +1, 2):
         mention = reading.mentions[owner]
-        counted = rows_of(reading, mention)
+        done = done_of(reading, mention) if names_users(reading) else None
+        counted = done.metric if done is not None else rows_of(reading, mention)
         metric = mention.of("metric") or ((counted,) if counted else ())
         if metric and not reading.is_people(mention):
+            where = done.where if done is not None and not mention.of("metric") else ()
             period = next((p for p in reading.periods if _stands_before(reading, p, position)), None)
             if period is not None and reading.users_with:
                 reading.periods.remove(period)  # of this condition alone, not of the others
-            reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period))
+            reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period, where=where))
             _forget(reading, metric)
             named = {target.name for target in mention.of("dataset")}
             again = (

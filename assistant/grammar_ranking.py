@@ -1,5 +1,6 @@
 """Owns the rules about the form of a result: ranking, limits, shares, trends."""
 
+from wenshu.assistant.question import normalise
 from wenshu.assistant.reading import Reading, is_counted
 from wenshu.semantic_layer.periods import Grain
 
@@ -11,7 +12,7 @@ def read_ranking(reading: Reading) -> None:
             continue
         if mention.is_word("most", "least") and not mention.of("metric"):
             number = _limit_beside(reading, i)
-            if mention.text in ("前", "后") and number is None:
+            if normalise(mention.text) in ("前", "后") and number is None:
                 continue
             reading.superlative = "least" if mention.is_word("least") else "most"
             reading.claim(i)

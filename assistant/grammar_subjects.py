@@ -2,9 +2,9 @@
 
 from sqlglot import exp
 
-from wenshu.assistant.grammar_conditions import is_person, rows_of
+from wenshu.assistant.grammar_conditions import done_of, is_person, rows_of
 from wenshu.assistant.linker import Mention, Target
-from wenshu.assistant.people import people, subject
+from wenshu.assistant.people import newcomers, people, subject
 from wenshu.assistant.reading import Reading, ValueFilter, is_counted
 from wenshu.semantic_layer.metrics import (
     Aggregate,
@@ -25,30 +25,37 @@ def read_averages(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if not mention.is_word("each_of", "each_order", "each_day") or not reading.free(i):
             continue
-        for k in (*reading.near(i, +1, 1), *reading.near(i, -1, 2)):
+        passed = 2 if any(reading.mentions[k].is_word("average") for k in reading.near(i, +1, 1)) else 1
+        for k in (*reading.near(i, +1, passed), *reading.near(i, -1, 2)):
             above = {target.name for target in reading.mentions[k].of("metric")}
+            if reading.mentions[k].is_word("how_much"):
+                above = {m.name for m in reading.model.metrics if _is_money(reading.model, m)}
             ratio = next((m.name for m in reading.model.metrics if _averages(reading, m, above, mention)), None)
             if ratio is not None:
                 if reading.free(k):
                     reading.metrics.append((Target("metric", ratio),))
-                    reading.claim(i, k)
+                    reading.claim(i, k, *(j for j in (i - 1, i + 1) if j != k and _says_average(reading, j)))
                 break
+
+
+def _is_money(model: Model, metric: Metric) -> bool:
+    return isinstance(metric, Aggregate) and metric.aggregation is Aggregation.SUM and metric.unit == model.currency
+
+
+def _says_average(reading: Reading, position: int) -> bool:
+    return reading.free(position) and reading.mentions[position].is_word("average")
 
 
 def read_distribution(reading: Reading) -> None:
     """订单金额分布, distribution of ratings: rows by the attribute beside, in its bands where it has them."""
     for i, mention in enumerate(reading.mentions):
-        if not mention.is_word("distribution"):
+        if not mention.is_word("distribution") or not reading.free(i):
             continue
-        if _read_own_number(reading):
-            reading.spread = True
-            reading.claim(i)
-            return
         for k in (*(k for k in reading.near(i, -1, 2)), *reading.near(i, +1, 1)):
             numeric = {d.name for d in reading.model.dimensions if d.type == "number"}
             name = next((t.name for t in reading.mentions[k].of("dimension") if t.name in numeric), None)
             if name is not None and reading.free(k):
-                reading.dimensions.append(_banded(reading.model, name))
+                reading.dimensions.append(banded(reading.model, name))
                 reading.claim(
                     *(j for j, m in enumerate(reading.mentions) if any(t.name == name for t in m.of("dimension")))
                 )
@@ -59,30 +66,7 @@ def read_distribution(reading: Reading) -> None:
             reading.claim(i)
 
 
-def _read_own_number(reading: Reading) -> bool:
-    """用户购买次数的分布, users by number of orders: users by a metric of their own, where the model has it as theirs."""
-    averaged = any(
-        isinstance(m, Ratio) and m.name in {t.name for x in reading.mentions for t in x.of("metric")}
-        for m in reading.model.metrics
-    )
-    if not averaged and not any(is_person(reading, k) for k in range(len(reading.mentions))):
-        return False
-    known = {d.name for d in reading.model.dimensions}
-    for i, mention in enumerate(reading.mentions):
-        for target in mention.of("metric"):
-            leaf = reading.model.metric_by_name.get(target.name)
-            if isinstance(leaf, Ratio):
-                leaf = reading.model.metric_by_name[leaf.numerator]  # 人均活跃天数的分布
-            name = f"{leaf.name}_of_user" if leaf is not None else ""
-            if name in known and isinstance(leaf, Aggregate):
-                reading.dimensions.append(_banded(reading.model, name))
-                reading.metrics.append(tuple(Target("metric", m) for m in people(reading.model, leaf.dataset)))
-                reading.claim(i, *(k for k in range(len(reading.mentions)) if is_person(reading, k)))
-                return True
-    return False
-
-
-def _banded(model: Model, name: str) -> str:
+def banded(model: Model, name: str) -> str:
     """Return the bands of a number as a dimension, or the number where the model cuts none."""
     number = next(d for d in model.dimensions if d.name == name)
     return next(
@@ -158,13 +142,85 @@ def read_metrics(reading: Reading) -> None:
             continue
         if _is_noun(reading, i) or _is_part(reading, i) or _is_unknown_split(reading, i):
             continue
-        if reading.is_people(mention) and mention.of("dataset") and reading.has_word("only"):
+        if reading.is_people(mention) and mention.of("dataset") and _is_kept(reading, i):
             continue  # only iOS users
+        if mention.is_word("how_much") and _speaks_of_people(reading):
+            continue  # 女用户花了多少钱 is what they spent, not what was spent on campaigns
         if reading.spread and any(t.name in reading.dimensions for t in mention.of("dimension")):
             continue
         if metrics not in reading.metrics:
             reading.metrics.append(metrics)
         reading.claim(i)
+
+
+def read_money(reading: Reading) -> None:
+    """买了多少钱, how much money did we make: the model's first sum of money, or that of the rows named."""
+    for i, mention in enumerate(reading.mentions):
+        if not mention.is_word("how_much") or not reading.free(i) or reading.metrics:
+            continue
+        sums = [m for m in reading.model.metrics if _is_money(reading.model, m)]
+        named = [target for m in reading.mentions if (target := rows_of(reading, m, money=True)) is not None]
+        first = reading.model.metric_by_name[named[0].name] if named else sums[0] if sums else None
+        if first is not None:
+            words = {first.label.en, first.label.zh, *first.synonyms}
+            alike = [m for m in sums if words & {m.label.en, m.label.zh, *m.synonyms}]
+            reading.metrics.append(tuple(Target("metric", m.name) for m in dict.fromkeys((first, *alike))))
+            reading.claim(i)
+
+
+def read_quotients(reading: Reading) -> None:
+    """付费人数占活跃的比例, buyers as a share of active users: the ratio in the model of the one to the other."""
+    for i, mention in enumerate(reading.mentions):
+        if not mention.is_word("share", "of_all") or not reading.free(i):
+            continue
+        above = {t.name for k in reading.near(i, -1, 2) for t in reading.mentions[k].of("metric")}
+        below = next(((k, reading.mentions[k].of("metric")) for k in reading.near(i, +1, 1)), None)
+        if below is None or not above or not below[1] or above & {t.name for t in below[1]}:
+            continue
+        names = {target.name for target in below[1]}
+        for metric in reading.model.metrics:
+            if isinstance(metric, Ratio) and metric.numerator in above and metric.denominator in names:
+                reading.metrics = [targets for targets in reading.metrics if targets != below[1]]
+                joined = any(reading.mentions[k].is_word("and") for k in reading.near(i, -1, 1))
+                if not joined:
+                    reading.metrics = [ts for ts in reading.metrics if not {t.name for t in ts} & above]
+                reading.metrics.append((Target("metric", metric.name),))
+                reading.claim(i, *(k for k, m in enumerate(reading.mentions) if m.is_word("share")))
+                break
+        else:
+            reading.claimed.discard(below[0])
+
+
+def read_counted_people(reading: Reading) -> None:
+    """有几个人下过单, how many users signed up: people counted by what they did, where only people are asked for."""
+    for i, mention in enumerate(reading.mentions):
+        following = i + 1
+        if mention.is_word("how_many") and not reading.metrics and following < len(reading.mentions):
+            if is_person(reading, following) and reading.free(following) and reading.everyone:
+                reading.metrics.append((Target("metric", reading.everyone),))
+                reading.claim(i, following)
+    entered = any(m.is_word("entered") and reading.free(i) for i, m in enumerate(reading.mentions))
+    if not entered or not reading.metrics or any(rows_of(reading, mention) for mention in reading.mentions):
+        return
+    for k, targets in enumerate(reading.metrics):
+        if any(target.name == reading.everyone for target in targets):
+            reading.metrics[k] = tuple(Target("metric", name) for name in newcomers(reading.model)) or targets
+
+
+def _is_kept(reading: Reading, position: int) -> bool:
+    """Say whether users are only those to keep or to leave out: only iOS users, exclude web users."""
+    before = list(reading.near(position, -1, 2))
+    left_out = len(before) == 2 and bool(reading.mentions[before[0]].of("value"))
+    return reading.has_word("only") or (left_out and reading.mentions[before[1]].is_word("exclude"))
+
+
+def _speaks_of_people(reading: Reading) -> bool:
+    """Say whether users are named, by a noun, a pronoun or an attribute of theirs."""
+    own = {d.name for d in reading.model.datasets if d.entity or d.is_segment}
+    return reading.has_word("they") or any(
+        is_person(reading, k) or own & {t.name.rpartition(".")[0] for t in mention.of("value")}
+        for k, mention in enumerate(reading.mentions)
+    )
 
 
 def _is_unknown_split(reading: Reading, position: int) -> bool:
@@ -182,14 +238,20 @@ def _is_noun(reading: Reading, position: int) -> bool:
         return False
     if any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1)):
         return False
-    mention, text = reading.mentions[position], reading.linked.text
-    if text[: mention.start].rstrip().endswith((",", "，")) or text[mention.end :].lstrip().startswith((",", "，")):
-        beside = [k for step in (-1, +1) for k in reading.near(position, step, 1)]
-        if any(reading.mentions[k].of("metric") for k in beside):
-            return False  # orders, refund rate and AOV
+    if _is_listed(reading, position):
+        return False  # orders, refund rate and AOV
     return any(mention.of("metric") and not mention.of("dataset") for mention in reading.mentions) or reading.has_word(
         "vague"
     )
+
+
+def _is_listed(reading: Reading, position: int) -> bool:
+    """Say whether a metric stands between commas beside another."""
+    mention, text = reading.mentions[position], reading.linked.text
+    before = text[: mention.start].rstrip().endswith((",", "，"))
+    after = text[mention.end :].lstrip().startswith((",", "，"))
+    sides = ((-1, before), (+1, after))
+    return any(comma and any(reading.mentions[k].of("metric") for k in reading.near(position, step, 1)) for step, comma in sides)
 
 
 def _is_part(reading: Reading, position: int) -> bool:
@@ -198,6 +260,7 @@ def _is_part(reading: Reading, position: int) -> bool:
         return False
     others = [k for k, m in enumerate(reading.mentions) if k != position and m.of("metric") and not m.of("value")]
     joined = any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1))
+    joined = joined or _is_listed(reading, position)
     return reading.has_word("among") or bool(others) and not joined
 
 
@@ -330,6 +393,9 @@ def read_dimensions(reading: Reading) -> None:
         if not dimensions or not reading.free(i):
             continue
         names = [target.name for target in dimensions]
+        before = reading.beside(i, -1)
+        if mention.is_word("by") and before is not None and reading.mentions[before].of("dimension"):
+            continue  # 按性别城市|分组
         if (
             mention.of("dataset")
             and not _after_by(reading, i)
@@ -339,10 +405,27 @@ def read_dimensions(reading: Reading) -> None:
         ):
             continue  # "users", "products" as the subject of the sentence
         money = {d.name for d in reading.model.dimensions if d.type == "number" and d.unit == reading.model.currency}
-        name = _banded(reading.model, names[0]) if names[0] in money and reading.metrics else names[0]
+        name = banded(reading.model, names[0]) if names[0] in money and reading.metrics else names[0]
         if name not in reading.dimensions:
             reading.dimensions.append(name)
         reading.claim(i)
+
+
+def read_counted_groups(reading: Reading) -> None:
+    """哪些品牌的商品超过10个, 最贵的5件商品: what a condition or a price is about is what is asked for."""
+    if reading.asks_for_number:
+        return
+    for number in reading.numbers:
+        if number.metric and not reading.metrics and reading.has_groups:
+            reading.metrics.append(number.metric)
+            reading.claim(*(k for k in range(number.span[0], number.span[1] + 1) if reading.mentions[k].of("dataset")))
+    if reading.has_word("priced") and reading.superlative and not reading.metrics:
+        nouns = {t.name for m in reading.mentions for t in m.of("dataset")}
+        prices = [
+            d.name for d in reading.model.dimensions
+            if d.dataset in nouns and d.type == "number" and d.unit == reading.model.currency
+        ]  # fmt: skip
+        reading.dimensions.extend(prices[:1])
 
 
 def read_nouns(reading: Reading) -> None:
@@ -357,8 +440,10 @@ def read_nouns(reading: Reading) -> None:
     if not reading.asks_for_number and people_ranked and reading.dimensions and reading.everyone:
         reading.metrics.append((Target("metric", reading.everyone),))  # 哪个城市的用户最多
     things = reading.asks_how_many and not any(is_person(reading, k) for k in range(len(reading.mentions)))
-    if not reading.asks_for_number and (reading.superlative or reading.parts or reading.share or things):
-        counted = [target for m in reading.mentions if (target := rows_of(reading, m)) is not None]
+    named = reading.metrics or reading.users_with or reading.steps
+    if not named and (things or (not reading.asks_for_number and (reading.superlative or reading.parts or reading.share))):
+        done = [rows_of(reading, m) if things else (d.metric if (d := done_of(reading, m)) else None) for m in reading.mentions]
+        counted = [target for target in done if target is not None]
         if len(set(counted)) == 1 and (
             things or not any(m.of("dimension") and m.of("dataset") for m in reading.mentions)
         ):

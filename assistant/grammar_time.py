@@ -5,7 +5,9 @@ from sqlglot import exp
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.metrics import Funnel
 from wenshu.semantic_layer.model import Model
-from wenshu.semantic_layer.periods import Compare
+from wenshu.semantic_layer.periods import Compare, Grain
+
+BUCKETS = {"days": Grain.DAY, "weeks": Grain.WEEK, "months": Grain.MONTH}
 
 
 def read_comparison(reading: Reading) -> None:
@@ -31,6 +33,9 @@ def read_times(reading: Reading) -> None:
                 if reading.mentions[k].is_word("by", "and"):
                     reading.parts.append("hour_of_day")
                     reading.claim(i)
+            elif (grain := _grain_named(reading, i)) is not None:
+                reading.grain = grain
+                reading.claim(i)
             continue
         reading.claim(i)
         before = reading.beside(i, -1)
@@ -49,9 +54,24 @@ def read_times(reading: Reading) -> None:
             reading.weekdays = phrase.weekdays
 
 
+def _grain_named(reading: Reading, position: int) -> Grain | None:
+    """Return the unit of rows that a noun names after by: by platform and month, by registration month."""
+    grain = next((grain for name, grain in BUCKETS.items() if reading.mentions[position].is_word(name)), None)
+    before = list(reading.near(position, -1, 3)) if grain is not None else []
+    passed = [k for k in before if reading.mentions[k].is_word("entered") or reading.mentions[k].of("metric")][:1]
+    direct = bool(before) and reading.mentions[before[0]].is_word("by")
+    after = bool(passed) and passed[0] == before[0] and len(before) > 1 and reading.mentions[before[1]].is_word("by")
+    joined = len(before) > 2 and reading.mentions[before[0]].is_word("and") and reading.mentions[before[2]].is_word("by")
+    if after:
+        reading.claim(*passed)  # by registration month: the month in which the cohort came
+    return grain if direct or after or joined else None
+
+
 def read_dates(reading: Reading) -> None:
     """6月注册的用户在7月的订单数, sales of customers who first bought in May: a period that dates the users, not the rows."""
     for i, mention in enumerate(reading.mentions):
+        if not reading.free(i):
+            continue
         dates = {d.name for d in reading.model.dimensions if d.type == "date"}
         before = reading.beside(i, -1)
         grouped = before is not None and reading.mentions[before].is_word("by", "which")

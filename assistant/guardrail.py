@@ -1,11 +1,11 @@
-"""Owns what is refused before anything is planned: actions, instructions, predictions, personal data, absent subjects."""
+"""Owns what is refused before anything is planned: actions, instructions, predictions, personal data, what is withheld, absent subjects."""
 
 import re
 
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.planner import Refusal
 from wenshu.semantic_layer.model import Model
-from wenshu.semantic_layer.refusals import personal_data
+from wenshu.semantic_layer.refusals import not_allowed, personal_data
 from wenshu.semantic_layer.text import Text
 
 SQL = re.compile(
@@ -55,6 +55,9 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
                 ),
                 hint=Text("Ask for counts or for groups of users instead.", "可以查询人数或用户分组的统计。"),
             )
+        if mention.of("withheld") and not mention.of("dimension", "dataset", "value"):
+            error = not_allowed(mention.text, [model.metric(name).label for name in _first(model)])
+            return Refusal(code=error.code, message=error.message, hint=error.hint)
     for mention in linked.mentions:
         if absent := mention.of("absent"):
             label = model.absent[int(absent[0].name)][0]
@@ -68,9 +71,12 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
 
 def what_there_is(model: Model) -> Text:
     """Return the hint that names the headline metrics."""
-    names = model.headline or tuple(metric.name for metric in model.metrics[:6])
-    labels = [model.metric(name).label for name in names]
+    labels = [model.metric(name).label for name in _first(model)]
     return Text(
         f"You can ask about {', '.join(label.en for label in labels)} and more.",
         f"可以询问{'、'.join(label.zh for label in labels)}等指标。",
     )
+
+
+def _first(model: Model) -> tuple[str, ...]:
+    return model.headline or tuple(metric.name for metric in model.metrics[:6])

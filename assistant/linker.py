@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
-from wenshu.assistant.numerals import CHINESE_NUMBER
+from wenshu.assistant.numerals import CHINESE_NUMBER, ENGLISH_COUNTS
 from wenshu.assistant.numerals import number as read_number
 from wenshu.assistant.question import normalise
 from wenshu.assistant.timephrases import TimePhrase, find_time_phrases
@@ -23,11 +23,13 @@ from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.text import Language, Synonyms, Text
 
-Kind = Literal["metric", "dimension", "value", "dataset", "absent", "word", "time", "number"]
+Kind = Literal["metric", "dimension", "value", "dataset", "absent", "withheld", "word", "time", "number"]
 TOKEN = re.compile(
-    r"\d+(?:[.,]\d+)*|[a-z_]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z_]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
 )
 COMPARING = ("above", "below", "at_least", "at_most")
+BREAKS = "，。？！；（）"  # noqa: RUF001 - no phrase goes on past these
+TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 SLOT = "{n}"  # in a phrase of the model: any number
 
 
@@ -75,7 +77,7 @@ class Mention:
     def is_filler(self) -> bool:
         """Say whether the mention carries no content: filler that is no other word of the grammar either."""
         words = {target.name for target in self.targets if target.kind == "word"}
-        return "filler" in words and words <= {"filler", "entered"} and len(words) == len(self.targets)
+        return "filler" in words and words <= {"filler", "entered", "begins"} and len(words) == len(self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +95,17 @@ def tokenise(text: str) -> tuple[Token, ...]:
     >>> [token.key for token in tokenise("top 5 cities的gmv")]
     ['top', '5', 'city', '的', 'gmv']
     """
-    return tuple(Token(match.start(), match.end(), _key(match.group())) for match in TOKEN.finditer(text))
+    return tuple(Token(match.start(), match.end(), stem(match.group())) for match in TOKEN.finditer(text))
 
 
 @cache
-def _key(word: str) -> str:
+def stem(word: str) -> str:
     """Return what a token is matched by: English words without possessive and plural endings."""
     word = word.removesuffix("'s")
     if len(word) > 3 and word.isascii() and word[0].isalpha():
         if word.endswith("ies"):
             return word[:-3] + "y"
-        if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        if word.endswith("s") and not word.endswith(("ss", "us", "is")) and word != "news":
             return word[:-1]
     return word
 
@@ -121,7 +123,7 @@ class Vocabulary:
         """`values` are (qualified dimension, value) pairs found in the data."""
         self._root = _Node()
         self.names: set[str] = set()  # of things in the model and the data, not of the grammar
-        for phrase, target in (*_lexicon_phrases(), *_model_phrases(model)):
+        for phrase, target in (*_lexicon_phrases(), *model_phrases(model)):
             self._add(phrase, target)
         for dimension, value in values:
             self._add(value, Target("value", dimension, value))
@@ -155,7 +157,7 @@ class Vocabulary:
                     yield start, end + 1, targets
 
 
-def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
+def model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
     def words(name: str, label: Text, synonyms: Synonyms) -> Iterator[str]:
         yield from dict.fromkeys((label.en, label.zh, name.replace("_", " "), *synonyms))
 
@@ -182,6 +184,9 @@ def _model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
                 for phrase in (label.en, label.zh, *synonyms):
                     for grouped in values:
                         yield phrase, Target("value", dimension.qualified, grouped)
+    for withheld in (*model.withheld_metrics, *model.withheld_dimensions):
+        for phrase in words(withheld.name, withheld.label, withheld.synonyms):
+            yield phrase, Target("withheld", withheld.name)
     for i, (label, synonyms) in enumerate(model.absent):
         for phrase in (label.en, label.zh, *synonyms):
             yield phrase, Target("absent", str(i))
@@ -227,11 +232,15 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
         if any(begin < first < end < past for begin, end in times):
             continue  # 9月|活跃用户数 is a month and a metric, not 9 and 月活跃用户数
         start, end = tokens[first].start, tokens[past - 1].end
+        if any(mark in text[start:end] for mark in BREAKS):
+            continue
         candidates.append((first, past, Mention(start=start, end=end, text=text[start:end], targets=targets)))
     for i, token in enumerate(tokens):
         number = _number(token.key)
         if number is not None:
-            candidates.append((i, i + 1, Mention(start=token.start, end=token.end, text=token.key, number=number)))
+            counted = (Target("word", "count_word"),) if token.key in TIMES else ()
+            mention = Mention(start=token.start, end=token.end, text=token.key, number=number, targets=counted)
+            candidates.append((i, i + 1, mention))
     chosen = _best_cover(tokens, candidates)
     covered = {i for first, past, _ in chosen for i in range(first, past)}
     return LinkedQuestion(
@@ -240,14 +249,16 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
 
 
 def _number(word: str) -> float | None:
-    """Return the number a token is, in digits or Chinese numerals, or None."""
+    """Return the number a token is, in digits, Chinese numerals or an English word (not “one”, a pronoun more often), or None."""
+    if word in TIMES:
+        return TIMES[word]
     if word and word[0].isdigit():
         plain = word.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", word) else word
         try:
             return float(plain)
         except ValueError:
             return None
-    if word and re.fullmatch(CHINESE_NUMBER, word):
+    if word in ENGLISH_COUNTS or (word and re.fullmatch(CHINESE_NUMBER, word)):
         return float(read_number(word))
     return None
 

@@ -28,6 +28,7 @@ def alternatives(words: list[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
+ENGLISH_COUNTS = frozenset((*_ONES[1:], *_TEENS, *_TENS))  # “one” is a pronoun more often
 CHINESE_NUMBER = "[〇零一二两三四五六七八九十百]+"
 ENGLISH_NUMBER = f"(?:{alternatives(_TENS)})(?:[- ]?(?:{alternatives(_ONES)}))?|{alternatives(_ONES + _TEENS)}"
 ENGLISH_ORDINAL = (

@@ -28,6 +28,14 @@ def everyone(model: Model) -> str | None:
     return next(people(model), None)
 
 
+def newcomers(model: Model) -> Iterator[str]:
+    """Yield the metrics that count people by the day they came."""
+    for metric in model.metrics:
+        if isinstance(metric, Aggregate) and metric.aggregation is Aggregation.COUNT and metric.where is None:
+            if not metric.undated and model.dataset_by_name[metric.dataset].entity:
+                yield metric.name
+
+
 def people(model: Model, dataset: str | None = None) -> Iterator[str]:
     """Yield the metrics that count distinct users, of one dataset's rows or of any."""
     distinct = [

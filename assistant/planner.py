@@ -1,9 +1,10 @@
 """Owns what a planner is and what it returns: a Plan to run, a Clarification to ask, a Refusal, a Statement or a Report to give."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from wenshu.assistant.ledger import Ledger
 from wenshu.assistant.question import Question
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.table import ResultTable
@@ -72,6 +73,9 @@ class Report:
 Outcome = Plan | Clarification | Refusal | Statement | Report
 
 
+SAY = "say"  # the key of a step that tells the explanation as far as it is written
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Name a stage that has begun, for people who watch."""
@@ -81,29 +85,12 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LlmUse:
-    """Say what a language model was asked and what it took; `sent` is all that went out, message by message."""
-
-    model: str
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
-    cost: float | None = None
-    sent: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """Hold an outcome with who came to it, and what a language model had to do with it."""
+    """Hold an outcome with who came to it, and the ledger of the language model that had to do with it."""
 
     outcome: Outcome
     planner: str
-    use: LlmUse | None = None
-
-
-class Stopped(Exception):
-    """The asker has lost interest: nobody waits for the answer."""
+    ledger: Ledger | None = None
 
 
 class Planner(Protocol):
@@ -123,15 +110,15 @@ class SteppingPlanner(Protocol):
     """Plan in steps that people can watch and stop: yield each step as it begins, then the outcome."""
 
     def steps(
-        self, question: Question, language: Language, previous: Query | None, stopped: Callable[[], bool]
+        self, question: Question, language: Language, previous: Query | None
     ) -> Iterator[Step | Planned]: ...
 
 
 def steps_of(
-    planner: Planner, question: Question, language: Language, previous: Query | None, stopped: Callable[[], bool]
+    planner: Planner, question: Question, language: Language, previous: Query | None
 ) -> Iterator[Step | Planned]:
     """Yield the steps of any planner, then the outcome."""
     if isinstance(planner, SteppingPlanner):
-        yield from planner.steps(question, language, previous, stopped)
+        yield from planner.steps(question, language, previous)
     else:
         yield Planned(outcome=planner.plan(question, language, previous), planner=planner.name)

@@ -11,7 +11,7 @@ from wenshu.assistant.linker import LinkedQuestion, Mention, Target
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare, Grain
-from wenshu.semantic_layer.query import Op
+from wenshu.semantic_layer.query import Op, Quantile
 
 COMPARED_BY: dict[str, Op] = {"above": Op.GT, "below": Op.LT, "at_least": Op.GE, "at_most": Op.LE, "equals": Op.EQ}
 MULTIPLIERS = {
@@ -22,6 +22,8 @@ MULTIPLIERS = {
     "multiplier_0_01": 0.01,
 }
 GRAMMAR = (
+    "altogether",
+    "since_entry",
     "among",
     "entered",
     "add",
@@ -79,16 +81,21 @@ class NumberCondition:
     high: float | None = None
     span: tuple[int, int] = (-1, -1)
     counted: bool = False
+    where: tuple[ValueFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCondition:
-    """Hold a comparison of a user's own metric with a number: users with more than 3 orders, who never bought."""
+    """Hold a comparison of a user's own metric: users with more than 3 orders, who never bought, the top 10% by spend.
+
+    `where` keeps some of the metric's rows only (who bought baby products twice).
+    """
 
     metric: tuple[Target, ...]
     op: Op
-    value: float | Literal["average"]
+    value: float | Literal["average"] | Quantile
     period: TimePhrase | None = None
+    where: tuple[ValueFilter, ...] = ()
 
 
 @dataclass(slots=True)
@@ -118,7 +125,9 @@ class Reading:
     others: bool = False
     users_with: list[UserCondition] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
-    window: int | None = None
+    window: str | None = None
+    step_order: str | None = None
+    days: int | None = None
     own_key: str | None = None
     nouns: list[str] = field(default_factory=list)
     asks_which: bool = False
@@ -167,8 +176,14 @@ class Reading:
     @property
     def asks_for_number(self) -> bool:
         """Say whether a metric is named, or users or steps that can be counted."""
-        counted = (self.asks_how_many or self.asks_which_group) and bool(self.filters)
+        of_people = any(self._is_of_people(item) for item in self.filters)
+        counted = (self.asks_how_many and bool(self.filters)) or (self.asks_which_group and of_people)
         return bool(self.metrics or self.users_with or len(self.steps) > 1 or counted)
+
+    def _is_of_people(self, item: ValueFilter) -> bool:
+        """Say whether a value is one that users have, not one of their orders (退款) or visits."""
+        own = {dataset.name for dataset in self.model.datasets if dataset.entity or dataset.is_segment}
+        return any(name.rpartition(".")[0] in own for name in item.dimensions)
 
     @property
     def asks_which_group(self) -> bool:

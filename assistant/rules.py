@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import date
 from functools import cached_property
 
+from wenshu.assistant.contradictions import freed_of_contradictions
 from wenshu.assistant.follow_up import FollowUp
 from wenshu.assistant.grammar import read
 from wenshu.assistant.guardrail import guardrail, what_there_is
 from wenshu.assistant.linker import Vocabulary, link
+from wenshu.assistant.people_list import people_list
 from wenshu.assistant.planner import Clarification, Outcome, Plan, Refusal, Statement
 from wenshu.assistant.question import MAX_LENGTH, Question
 from wenshu.assistant.reading import Reading
@@ -19,7 +21,7 @@ from wenshu.assistant.settle import Settler
 from wenshu.assistant.slips import Slips
 from wenshu.assistant.suggestions import Suggestions
 from wenshu.semantic_layer.binder import Binder
-from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.errors import QueryError, WenshuError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Metric, Ratio
 from wenshu.semantic_layer.periods import Compare, DateRange
@@ -88,7 +90,16 @@ class RulesPlanner:
 
     def examples(self, language: Language) -> tuple[str, ...]:
         """Return the model's example questions."""
-        return tuple(dict.fromkeys(example.in_(language) for example in self.model.examples))
+        said = dict.fromkeys(example.in_(language) for example in self.model.examples)
+        if not self.layer.policy_fingerprint:
+            return tuple(said)
+        return tuple(text for text in said if self._can_answer(text, language))
+
+    def _can_answer(self, text: str, language: Language) -> bool:
+        try:
+            return isinstance(self.plan(Question(text=text), language), Plan)
+        except WenshuError:
+            return False
 
     def follow_ups(self, query: Query, language: Language) -> tuple[str, ...]:
         """Return three next questions that are sure to be answerable, as edits of the query just answered."""
@@ -109,12 +120,17 @@ class RulesPlanner:
         if people and not unknown and not reading.has_word("overview", "quality", "why"):
             return self._fresh(reading, as_of)
         if reading.asks_for_number and not (previous and self.follow_up.edits(reading)):
-            return self._not_understood(unknown, reading, language) if unknown else self._fresh(reading, as_of)
+            if not unknown:
+                return self._fresh(reading, as_of)
+            named = any(not self.settler.counts_anyone(targets) for targets in reading.metrics)
+            named = named or bool(reading.users_with or reading.steps) or not reading.linked.unknown
+            return self._not_understood(unknown, reading, language) if named else self._nothing_known(unknown)
         if previous is not None and self.follow_up.has_content(reading):
             return (
                 self._not_understood(unknown, reading, language) if unknown else self._changed(previous, reading, as_of)
             )
-        if unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend"):
+        clear = reading.linked.unknown and reading.has_word("overview") and not reading.has_word("quality", "vague")
+        if clear or (unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend")):
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
             return Plan(query=listing, evidence=_evidence(reading))
@@ -125,17 +141,22 @@ class RulesPlanner:
     def _fresh(self, reading: Reading, as_of: date) -> Outcome:
         settled = self.settler.settle(reading, ())
         query, assumptions = self.settler.query(reading, settled, as_of)
-        return self._ranked(reading, query, assumptions)
+        if reading.has_word("list") and not reading.asks_how_many and (listed := people_list(query, self.model)):
+            return Plan(query=listed, assumptions=assumptions, evidence=_evidence(reading))
+        query, read_as = freed_of_contradictions(query, self.layer)
+        return self._ranked(reading, query, (*assumptions, *read_as))
 
     def _changed(self, previous: Query, reading: Reading, as_of: date) -> Outcome:
         query, assumptions = self.follow_up.edit(previous, reading, as_of)
-        return self._ranked(reading, query, assumptions)
+        query, read_as = freed_of_contradictions(query, self.layer)
+        return self._ranked(reading, query, (*assumptions, *read_as))
 
     def _ranked(self, reading: Reading, query: Query, assumptions: tuple[Text, ...]) -> Outcome:
-        if reading.limit and not query.dimensions and not query.grain:
+        if (reading.limit or reading.superlative) and not query.dimensions and not query.grain:
+            first = reading.limit or ""
             return Clarification(
                 code="no_dimension",
-                prompt=Text(f"Top {reading.limit} of what?", f"前 {reading.limit} 名按什么来排？"),
+                prompt=Text(f"Top {first} of what?".replace("  ", " "), f"{f'前 {first} 名' if first else '排名'}按什么来排？"),
                 options=self.suggestions.options(reading, query.metrics[0]),
             )
         return Plan(

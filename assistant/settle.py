@@ -79,9 +79,10 @@ class Settler:
         """Return the metrics named: a funnel with the steps and the window said, users where only users are asked for."""
         named = list(reading.metrics)
         funnels = [metric for metric in self.model.metrics if isinstance(metric, Funnel)]
-        if funnels and (reading.steps or reading.window is not None):
+        if funnels and (reading.steps or reading.window or reading.step_order):
             said = [f"steps={'>'.join(reading.steps)}"] if reading.steps else []
-            said += [f"n={reading.window}"] if reading.window is not None else []
+            said += [reading.window] if reading.window else []
+            said += [f"order={reading.step_order}"] if reading.step_order else []
             funnel = (Target("metric", f"{funnels[0].name}[{','.join(said)}]"),)
             named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
             named.append(funnel)
@@ -102,9 +103,13 @@ class Settler:
         users = {dataset.name for dataset in self.model.datasets if dataset.entity}
         of = {d.rpartition(".")[0] for item in reading.filters for d in item.dimensions}
         grouped = {d.dataset for d in self.model.dimensions if d.name in reading.dimensions}
-        return bool(of and of <= segments) or (
+        return bool(of & segments and of <= users | segments) or (
             reading.share and bool(of | grouped) and (of | grouped) <= users | segments
         )
+
+    def counts_anyone(self, targets: tuple[Target, ...]) -> bool:
+        """Say whether a word counts people without saying which (人数): who they are is for the other words to say."""
+        return self._is_people(targets)
 
     def _is_people(self, targets: tuple[Target, ...]) -> bool:
         return any(target.name == everyone(self.model) for target in targets)
@@ -190,9 +195,13 @@ class Settler:
         filters: Filter | None = None
         for condition in reading.users_with:
             filters = both(filters, self._users_with(condition, period))
+        if shared and filters is not None and not (reading.dimensions or reading.parts or settled.filters or reading.grain):
+            shared_users, filters = Share(where=filters), None  # the share of the top 20% of users
+        else:
+            shared_users = None
         if reading.users_with and all(self._is_undated(target) for target in settled.metrics):
             period, to_date = None, None
-        share: Share | None = None
+        share: Share | None = shared_users
         merged = self._merged(settled.filters, reading.filters)
         for where, item in merged:
             if item.joined and not item.negated and where.dimension not in dimensions and not shared:
@@ -295,8 +304,23 @@ class Settler:
     def _users_with(self, condition: UserCondition, period: DateRange | None) -> UsersWith:
         """Return a condition on a user's own metric, over its own period or the question's."""
         own = condition.period.period if condition.period is not None else period
-        metric = next((t.name for t in condition.metric if isinstance(self.model.metric(t.name), Aggregate)), None)
-        return UsersWith(metric=metric or condition.metric[0].name, op=condition.op, value=condition.value, period=own)
+        named = [t.name for t in condition.metric if isinstance(self.model.metric(t.name), Aggregate)]
+        name, where = self._with_rows(condition, tuple(named) or (condition.metric[0].name,))
+        return UsersWith(metric=name, op=condition.op, value=condition.value, period=own, where=where)
+
+    def _with_rows(self, condition: UserCondition, names: tuple[str, ...]) -> tuple[str, Filter | None]:
+        """Return the first of the metrics that has what its rows are filtered by, and that filter."""
+        problem: QueryError | None = None
+        for name in names:
+            binder, where = Binder(self.model, date.min), None
+            try:
+                for item in condition.where:
+                    where = both(where, self.filter(binder, list(self.model.leaves(name)), item))
+                return name, where
+            except QueryError as error:
+                problem = problem or error
+        assert problem is not None
+        raise problem
 
     def _defines(self, metrics: tuple[str, ...], dimension: str) -> bool:
         """Say whether a metric's own condition is about this dimension already."""
@@ -396,7 +420,7 @@ class Settler:
         """Name each reading taken where a word could mean another metric."""
         for target in settled.metrics:
             for candidates in reading.metrics:
-                if target in candidates and target is not candidates[0]:
+                if target in candidates and target != candidates[0]:
                     taken = self.model.metric(target.name).label
                     passed = self.model.metric(candidates[0].name).label
                     yield Text(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from wenshu.assistant.linker import LinkedQuestion
+from wenshu.assistant.linker import LinkedQuestion, stem
 from wenshu.assistant.question import normalise
 from wenshu.semantic_layer.text import Text
 
@@ -56,7 +56,7 @@ class Slips:
         if len(word) < SHORTEST_WORD or not word.isalpha():
             return None
         near = {known for known in self._words if DamerauLevenshtein.distance(word, known, score_cutoff=1) <= 1}
-        return (word, near.pop()) if len(near) == 1 else None
+        return (word, min(near, key=len)) if len(set(map(stem, near))) == 1 else None
 
     def _name(self, text: str, word: str) -> tuple[str, str] | None:
         """Return the only Chinese name that a stretch of the text around a word is, but for one character."""
@@ -82,7 +82,8 @@ class Slips:
         """Return the Chinese names by themselves with one character left out."""
         out: dict[str, set[str]] = {}
         for name in map(normalise, self._names):
-            if SHORTEST_NAME <= len(name) <= LONGEST_NAME and not name.isascii():
+            asks = "多少" in name or "几" in name  # 成长多少 is no slip of 成本多少
+            if SHORTEST_NAME <= len(name) <= LONGEST_NAME and not name.isascii() and not asks:
                 for i in range(len(name)):
                     out.setdefault(_gap(name, i), set()).add(name)
         return out

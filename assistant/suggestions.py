@@ -36,11 +36,13 @@ class Suggestions:
                 out.append(self.phrase(language, self.model.metric(name), when, by))
         return tuple(out[:4])
 
-    def dimensions_of(self, metric: Metric, every: bool = False) -> tuple[str, ...]:
-        """Return the dimensions a metric can be split by that are good to suggest."""
+    def dimensions_of(self, metric: Metric, every: bool = False, most: int | None = None) -> tuple[str, ...]:
+        """Return the dimensions a metric can be split by that are good to suggest, the first `most` of them."""
         binder = Binder(self.model, date.min)
-        out = []
+        out: list[str] = []
         for dimension in self.model.dimensions:
+            if len(out) == most:
+                break
             wanted = every or (dimension.indexed and dimension.values)
             if wanted and not dimension.pii and dimension.name not in out:
                 try:

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Lock
 from typing import Any, Literal
 
 import yaml
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wenshu.assistant.templates import NAME, SLOT, Filled, Parameter, Template, slots_in
 from wenshu.semantic_layer.errors import ModelError, QueryError, WenshuError, did_you_mean
+from wenshu.semantic_layer.grant import withheld_in
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Query
@@ -58,10 +59,25 @@ class Templates:
     model: Model
     folder: Path | None = None
     errors: list[ModelError] = field(default_factory=list, compare=False)
+    _read_already: dict[tuple[str, ...], tuple[Template, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _reading: Lock = field(default_factory=Lock, compare=False, repr=False)
 
-    @cached_property
+    @property
     def all(self) -> tuple[Template, ...]:
-        """Return the templates that can be read; `errors` then holds what is wrong with the others."""
+        """Return the templates that can be read, as the files are now; `errors` then holds what is wrong with the others."""
+        seen = tuple(sorted(map(_stamp, self.folder.glob("*.yml")))) if self.folder and self.folder.is_dir() else ()
+        with self._reading:
+            if seen not in self._read_already:
+                self._read_already.clear()
+                self.errors.clear()
+                self._read_already[seen] = self._read_all()
+            return self._read_already[seen]
+
+    def owns(self, name: str) -> bool:
+        """Say whether a template is a file of the folder, which `save` and `delete` change."""
+        return self.folder is not None and bool(NAME.fullmatch(name)) and (self.folder / f"{name}.yml").is_file()
+
+    def _read_all(self) -> tuple[Template, ...]:
         found: dict[str, Template] = {}
         shipped = files("wenshu.assistant").joinpath(f"template_sets/{self.model.name}.yml")
         if shipped.is_file():
@@ -78,7 +94,7 @@ class Templates:
                 )
                 continue
             found |= {template.name: template for template in self._read(text, path.name)}
-        return tuple(found.values())
+        return tuple(template for template in found.values() if withheld_in(template.query, self.model) is None)
 
     def get(self, name: str) -> Template:
         """Return a template by name; `QueryError` with code `unknown_template` where there is none."""
@@ -105,14 +121,12 @@ class Templates:
                 Text(f"The template cannot be written to {path}.", f"无法将模板写入 {path}。"),
                 Text("Choose a folder that you may write to (WENSHU_HOME).", "请选择可写的文件夹（WENSHU_HOME）。"),
             ) from error
-        self.__dict__.pop("all", None)
         return path
 
     def delete(self, name: str) -> None:
         """Remove a template of the folder; a built-in one stays."""
         if self.folder is not None and NAME.fullmatch(name):
             (self.folder / f"{name}.yml").unlink(missing_ok=True)
-        self.__dict__.pop("all", None)
 
     def matching(self, text: str, *, as_of: date, language: Language) -> Filled | None:
         """Return the template whose question these words are, with what stands in its slots."""
@@ -156,6 +170,14 @@ class Templates:
         if mistakes:
             self.errors.append(mistakes_in(file, "template_invalid", mistakes))
         return out
+
+
+def _stamp(path: Path) -> str:
+    try:
+        seen = path.stat()
+    except OSError:
+        return path.name
+    return f"{path.name}:{seen.st_ino}:{seen.st_size}:{seen.st_mtime_ns}"
 
 
 _SHAPE = Text(

@@ -1,6 +1,6 @@
 """Owns letting saved templates answer first: a planner around another one. Knows nothing of files or of how words are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from wenshu.assistant.planner import Outcome, Plan, Planned, Planner, Step, steps_of
@@ -21,19 +21,19 @@ class TemplatePlanner:
         self.templates = templates
 
     def plan(self, question: Question, language: Language, previous: Query | None) -> Outcome:
-        *_, last = self.steps(question, language, previous, lambda: False)
+        *_, last = self.steps(question, language, previous)
         assert isinstance(last, Planned)
         return last.outcome
 
     def steps(
-        self, question: Question, language: Language, previous: Query | None, stopped: Callable[[], bool]
+        self, question: Question, language: Language, previous: Query | None
     ) -> Iterator[Step | Planned]:
         as_of = self.layer.as_of(question.today)
         filled = self.templates.matching(question.text, as_of=as_of, language=language)
         if filled is not None:
             yield Planned(outcome=filled.plan(), planner=self.name)
             return
-        for news in steps_of(self.planner, question, language, previous, stopped):
+        for news in steps_of(self.planner, question, language, previous):
             yield self._named(news) if isinstance(news, Planned) else news
 
     def _named(self, planned: Planned) -> Planned:

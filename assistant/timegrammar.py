@@ -16,7 +16,7 @@ from wenshu.semantic_layer.periods import DateRange, Grain
 
 _WINDOW_EN = "(retention|retained|repurchase|churn|ltv|roi|conversion)"
 _COUNTED = "星|元|块|个|人|件|单|名|次|天|万|千|%|岁|分|位|款|条|以上|以下|users|orders|customers|people|buyers|yuan|rmb|cny|units|items"
-_FREE = "(?<![以线晚早网马成版样基根])"  # 以上年轻人, 线上周活 and 成本月度 hold no 上年, 上周 or 本月
+_FREE = "(?<![以线晚早网马成版样基根])(?<![查看一问算列拉比拆数](?=下))"  # 以上年轻人, 线上周活 and 成本月度 hold no 上年, 上周 or 本月, 查下周末 no 下周
 _RECENT = "(最近|近|过去|刚过去|往前)的?这?"
 _LAST = "(the )?(last|past|previous|trailing|preceding|prior|latest|most recent)"
 _BY = "(by|per|each|every|which|what)"
@@ -151,13 +151,13 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("the nth", "the {day:ordinal}", partial(means.day_of_this_month, weak=True)),
     (
         "weekday",
-        "(?<![每一两三四五六七八九十0-9]){weekday:chinese_weekday}(?![次单个件均]|(?<=一)[共起般直])|{weekday}",
+        "(?<![每一两三四五六七八九十0-9]){weekday:chinese_weekday}(?![次单个件均端]|(?<=一)[共起般直]|(?<=日)活)|{weekday}",
         means.weekday,
     ),
     ("short weekday", "{weekday:short_weekday}", partial(means.weekday, weak=True)),
     (
         "weekday of a week",
-        _FREE + "{offset:chinese_offset}个?{weekday:chinese_weekday}(?!(?<=一)[共起般直])",
+        _FREE + "{offset:chinese_offset}个?{weekday:chinese_weekday}(?![个端]|(?<=一)[共起般直]|(?<=日)活)",
         means.weekday_of_week,
     ),
     ("weekday of a week en", "{offset:english_offset} {weekday}", means.weekday_of_week),

@@ -1,4 +1,4 @@
-"""Owns averages over time: the mean of a metric over the days, weeks or months of a period, such as the average DAU.
+"""Owns metrics of metrics: the mean over the days, weeks or months of a period, the percentile over users.
 
 A count of a day without rows is 0, so the mean divides by the days there are, which the calendar knows and not the rows.
 """
@@ -10,6 +10,7 @@ from sqlglot import exp
 from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer.conditions import date_literal
 from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.own_metrics import quantile_of
 from wenshu.semantic_layer.periods import Grain, buckets
 from wenshu.semantic_layer.query import And, Filter, Not, Or, UsersWith, Where, both, filters_of
 from wenshu.semantic_layer.row_scope import Row, Scope
@@ -44,6 +45,21 @@ def average_over(asked: Asked, leaf: Leaf, metric: m.AverageOver) -> Parts:
     else:
         number = exp.Max(this=whole(sum(1 for _ in buckets(asked.period, metric.over))))
     return [*parts, ("", grouped(total.select(named(number, f"{leaf.column}_buckets"), copy=False), asked.keys))]
+
+
+def user_percentile(asked: Asked, leaf: Leaf, metric: m.UserPercentile) -> Parts:
+    """Return the percentile of the users' own values and how many users have one, by the keys."""
+    per_user = asked.cte("user_totals")
+    one = Leaf(column="amount", aggregate=leaf.aggregate, filters=leaf.filters)
+    own = asked.binder.source(
+        (one,), asked.dimensions, asked.grain, asked.period, asked.filters, asked.shift, by_user=True
+    )
+    folded = select_from(per_user, [
+        *columns(asked.keys, per_user),
+        named(quantile_of(col("amount"), metric.percent / 100), f"{leaf.column}_value"),
+        named(exp.Count(this=col("amount")), f"{leaf.column}_users"),
+    ])  # fmt: skip
+    return [(per_user, source_select(own)), ("", grouped(folded, asked.keys))]
 
 
 def _calendar(asked: Asked, leaf: Leaf, over: Grain, keys: tuple[str, ...], kept: Filter | None) -> exp.Select:

@@ -3,13 +3,13 @@
 import sqlglot
 from sqlglot import exp
 
-from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer import spec as s
-from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.metric_builder import MetricBuilder
 from wenshu.semantic_layer.model import Dataset, Dimension, DimensionValue, Model, Relationship
-from wenshu.semantic_layer.segments import ACTIVITY_STAGES, TIERS, activity_segment, rfm_segment
-from wenshu.semantic_layer.spec_reader import AGGREGATES, Path_, SpecReader, one_tree
+from wenshu.semantic_layer.policy_builder import PolicyBuilder
+from wenshu.semantic_layer.segment_parts import band_values
+from wenshu.semantic_layer.segments import SegmentBuilder
+from wenshu.semantic_layer.spec_reader import Path_, SpecReader, one_tree
 from wenshu.semantic_layer.text import Synonyms, Text
 
 MOST_INDEXED = ("string",)  # the types whose values people name in questions
@@ -21,13 +21,19 @@ class Builder(SpecReader):
     def build(self) -> Model | None:
         spec = self.spec
         metric_builder = MetricBuilder(spec, self.lines, self.mistakes)
+        segments = SegmentBuilder(spec, self.lines, self.mistakes)
         datasets = tuple(self.dataset(name, item) for name, item in spec.datasets.items())
         relationships = tuple(r for i, item in enumerate(spec.relationships) if (r := self.relationship(i, item)))
         metrics = tuple(built for name, item in spec.metrics.items() if (built := metric_builder.metric(name, item)))
         for name, item in spec.segments.items():
-            if (segment := self.segment(name, item, datasets, relationships, metrics)) is not None:
+            so_far = Model(
+                name=spec.name, label=self.label(spec.label, spec.name), timezone=spec.timezone, as_of=spec.as_of,
+                currency=spec.currency, datasets=datasets, relationships=relationships, metrics=metrics,
+            )  # fmt: skip
+            if (segment := segments.segment(name, item, so_far)) is not None:
                 datasets, relationships = (*datasets, segment[0]), (*relationships, segment[1])
         metric_builder.check_cycles()
+        policies = PolicyBuilder(spec, self.lines, self.mistakes).policies(datasets, relationships, metrics)
         for i, name in enumerate(spec.headline):
             self.known(name, spec.metrics, ("headline", i), Text("metric", "指标"))
         if self.mistakes:
@@ -44,6 +50,8 @@ class Builder(SpecReader):
             headline=tuple(spec.headline),
             examples=tuple(Text(item.en, item.zh) for item in spec.examples),
             absent=tuple((Text(item.label.en, item.label.zh), self.words(item.synonyms)) for item in spec.absent),
+            policies=policies,
+            raw_sql=spec.raw_sql,
         )
 
     def dataset(self, name: str, spec: s.DatasetSpec) -> Dataset:
@@ -98,7 +106,7 @@ class Builder(SpecReader):
                 sibling = siblings[spec.bands.of] or s.DimensionSpec()
                 expr = self.expression(sibling.expr, (*path, "bands")) if sibling.expr else exp.column(spec.bands.of)
             bands = tuple(spec.bands.from_)
-            values = values or _band_values(bands, spec.bands.unit)
+            values = values or band_values(bands, spec.bands.unit)
         indexed = spec.index if spec.index is not None else (spec.type in MOST_INDEXED and not spec.pii and not bands)
         return Dimension(
             name=name,
@@ -115,35 +123,6 @@ class Builder(SpecReader):
             bands=bands,
             description=self.description(spec.description),
         )
-
-    def segment(
-        self, name: str, spec: s.RfmSpec | s.ActivitySpec, datasets: tuple[Dataset, ...],
-        relationships: tuple[Relationship, ...], metrics: tuple[m.Metric, ...],
-    ) -> tuple[Dataset, Relationship] | None:  # fmt: skip
-        path: Path_ = ("segments", name)
-        other = "value" if isinstance(spec, s.RfmSpec) else "start"
-        types = ("count", "sum") if isinstance(spec, s.RfmSpec) else AGGREGATES
-        fits = [self.refers_to(spec, key, path, types) for key in ("of", other)]
-        if name in self.spec.datasets:
-            message = Text(f"“{name}” is a dataset too", f"“{name}”与数据集重名")
-            self.mistake(path, message, Text("Choose another name.", "请换一个名称。"))
-        known = TIERS if isinstance(spec, s.RfmSpec) else ACTIVITY_STAGES
-        for key in spec.tiers if isinstance(spec, s.RfmSpec) else ():
-            self.known(key, known, (*path, "tiers", key), Text("tier", "层级"))
-        for key, group in spec.groups.items():
-            for tier in group.values:
-                self.known(tier, known, (*path, "groups", key), Text("tier", "层级"))
-        by_name = {metric.name: metric for metric in metrics}
-        of, second = by_name.get(spec.of), by_name.get(getattr(spec, other))
-        if not all(fits) or not isinstance(of, m.Aggregate) or not isinstance(second, m.Aggregate):
-            return None
-        try:
-            if isinstance(spec, s.RfmSpec):
-                return rfm_segment(name, spec, of=of, value=second, datasets=datasets, relationships=relationships)
-            return activity_segment(name, spec, of=of, start=second, datasets=datasets, relationships=relationships)
-        except QueryError as error:
-            self.mistake(path, error.message, error.hint)
-            return None
 
     def relationship(self, i: int, spec: s.RelationshipSpec) -> Relationship | None:
         path: Path_ = ("relationships", i)
@@ -162,18 +141,3 @@ class Builder(SpecReader):
                                     f"与 {spec.to} 的关联使用了 {'、'.join(one_columns)}，但其主键是 {key}"),
                          Text("Join to the primary key of the one side, so that no row is doubled.", "请关联到“一”方的主键，以免行被重复。"))  # fmt: skip
         return Relationship(many=spec.from_, one=spec.to, many_columns=tuple(on), one_columns=one_columns)
-
-
-def _band_values(bands: tuple[float, ...], unit: s.TextSpec) -> tuple[DimensionValue, ...]:
-    """Name the bands: under the first bound, from each bound to just below the next, and the last and over.
-
-    >>> [value.value for value in _band_values((18, 25), s.TextSpec(en="", zh="岁"))]
-    ['under 18', '18–24', '25 and over']
-    """
-    names = [Text(f"under {bands[0]:g}", f"{bands[0]:g}{unit.zh}以下")]
-    whole = all(float(bound).is_integer() for bound in bands)
-    for low, high in zip(bands, bands[1:], strict=False):
-        top = f"{high - 1:g}" if whole else f"<{high:g}"
-        names.append(Text(f"{low:g}–{top}", f"{low:g}–{top}{unit.zh}"))
-    names.append(Text(f"{bands[-1]:g} and over", f"{bands[-1]:g}{unit.zh}及以上"))
-    return tuple(DimensionValue(value=name.en, label=name) for name in names)

@@ -35,6 +35,7 @@ from wenshu.semantic_layer.user_rows import (
     unit_later,
     unit_of,
     units_between,
+    unnested,
     value_of,
     whole,
 )
@@ -81,12 +82,15 @@ def retention(asked: Asked, leaf: Leaf, metric: m.Retention) -> Parts:
     active: dict[str, RowColumn] = {"active_at": moment_of} if metric.hours else {"active_on": unit_of(metric.step)}
     if from_entry:
         active["active_at"] = moment_of
-    parts.append((activity, asked.plain_rows(asked.binder.leaf(metric.back), active, span)))
+    parts += _activity(asked, metric, active, span)
     conditions = [*equal(cohort, activity, ("user_id",)), *_came_back(metric, cohort, activity, low)]
     if from_entry:
         conditions.append(exp.GTE(this=col("active_at", table=activity), expression=col("entered_at", table=cohort)))
-    entry = ("user_id", "entered_on", *(("entered_at",) if metric.hours or from_entry else ()))
+    entry: tuple[str, ...] = ("user_id", "entered_on", *(("entered_at",) if metric.hours or from_entry else ()))
+    if metric.first or asked.binder.model.dataset_by_name[leaf.aggregate.dataset].entity:  # a user enters once
+        entry = ("user_id",)
     if curve:
+        entry = tuple(dict.fromkeys((*entry, *_needed_entry(metric))))
         number_after = _number_after(metric, cohort, activity)
         if _as_bits(metric):
             names = (*entry, *asked.keys)
@@ -110,6 +114,53 @@ def retention(asked: Asked, leaf: Leaf, metric: m.Retention) -> Parts:
     return [*parts, ("", grouped(totals, asked.keys))]
 
 
+def _activity(asked: Asked, metric: m.Retention, active: dict[str, RowColumn], span: DateRange) -> Parts:
+    """Return the rows of activity, where several a unit are asked for as one row a unit that has as many."""
+    rows = asked.plain_rows(asked.binder.leaf(metric.back), active, span)
+    if metric.times == 1:
+        return [(asked.cte("activity"), rows)]
+    often = exp.GTE(this=exp.Count(this=exp.Star()), expression=whole(metric.times))
+    units = grouped(select_from(asked.cte("activity_rows"), columns(("user_id", *active))), ("user_id", *active))
+    units.set("having", exp.Having(this=often))
+    return [(asked.cte("activity_rows"), rows), (asked.cte("activity"), units)]
+
+
+def retention_on_units(asked: Asked, leaves: tuple[Leaf, ...]) -> Parts:
+    """Return what `retention` does for metrics of one cohort that differ in the one unit after entry only, from one join."""
+    metrics = [(leaf.column, leaf.behaviour) for leaf in leaves if isinstance(leaf.behaviour, m.Retention)]
+    _, metric = metrics[0]
+    numbers = sorted({each.low for _, each in metrics})
+    cohort, due, activity, returned = map(asked.cte, ("cohort", "due_units", "activity", "returned_users"))
+    until = date_later(asked.period.end, numbers[-1] + 1, metric.step)
+    span = DateRange(bucket_start(asked.period.start, metric.step), min(asked.binder.as_of, until))
+    parts = _cohort(asked, leaves[0], metric.step, first=metric.first)
+    entry, place = ("user_id", "entered_on"), asked.cte("period_numbers")
+    due_on = unit_later(col("entered_on"), col(PERIOD_NUMBER), metric.step)
+    units = select_from(cohort, [*columns((*entry, PERIOD_NUMBER)), named(due_on, "due_on")])
+    parts += [
+        (place, exp.Select(expressions=[unnested(map(whole, numbers), PERIOD_NUMBER)])),
+        (due, join(units, place, "CROSS")),
+        *_activity(asked, metric, {"active_on": unit_of(metric.step)}, span),
+    ]
+
+    def is_back(number: int) -> exp.Expr:
+        return exp.Max(this=exp.EQ(this=col(PERIOD_NUMBER), expression=whole(number)))
+
+    flags = select_from(activity, [*columns(entry, due), *(named(is_back(n), f"is_back_{n}") for n in numbers)])
+    same = exp.EQ(this=col("active_on", table=activity), expression=col("due_on", table=due))
+    parts.append((returned, grouped(join(flags, due, "INNER", [*equal(due, activity, ("user_id",)), same]), entry)))
+    counts = []
+    for column, each in metrics:
+        over = is_over(asked, col("entered_on", table=cohort), each.low, metric.step)
+        counts += [
+            named(count_of(over), f"{column}_cohort"),
+            named(count_of(exp.and_(over, col(f"is_back_{each.low}"))), f"{column}_retained"),
+            named(count_of(negated(over.copy())), f"{column}_left_out"),
+        ]
+    totals = select_from(cohort, [*columns(asked.keys, cohort), *counts])
+    return [*parts, ("", grouped(join(totals, returned, "LEFT", equal(cohort, returned, entry)), asked.keys))]
+
+
 def _as_bits(metric: m.Retention) -> bool:
     """Say whether the periods in which a user came back fit into the bits of one number."""
     return metric.mode == "on" and metric.high is not None and metric.high < MOST_BITS
@@ -124,19 +175,26 @@ def _came_back(metric: m.Retention, cohort: str, activity: str, low: int) -> lis
         if high is not None:
             out.append(exp.LT(this=active.copy(), expression=later(entered.copy(), high + 1)))
         return out
-    entered, active = col("entered_on", table=cohort), col("active_on", table=activity)
-    if low == high:
+    if low == high:  # an equality is part of the join's hash
+        entered, active = col("entered_on", table=cohort), col("active_on", table=activity)
         return [exp.EQ(this=active, expression=unit_later(entered, low, metric.step) if low else entered)]
-    first = unit_later(entered, low, metric.step) if low else entered
+    number = _number_after(metric, cohort, activity)
     if high is None:
-        return [exp.GTE(this=active, expression=first)]
-    return [exp.Between(this=active, low=first, high=unit_later(entered.copy(), high, metric.step))]
+        return [exp.GTE(this=number, expression=whole(low))]
+    return [exp.Between(this=number, low=whole(low), high=whole(high))]
 
 
 def _number_after(metric: m.Retention, cohort: str, activity: str) -> exp.Expr:
     if metric.hours:
         return spans_between(col("entered_at", table=cohort), col("active_at", table=activity))
     return units_between(col("entered_on", table=cohort), col("active_on", table=activity), metric.step)
+
+
+def _needed_entry(metric: m.Retention) -> tuple[str, ...]:
+    """Return the column of a returned user that says which periods are over, none where being active on a day says so."""
+    if metric.hours:
+        return ("entered_at",)
+    return () if metric.step is Grain.DAY and metric.mode != "within" else ("entered_on",)
 
 
 def _curve(asked: Asked, leaf: Leaf, metric: m.Retention, entry: tuple[str, ...]) -> Parts:
@@ -162,7 +220,7 @@ def _curve(asked: Asked, leaf: Leaf, metric: m.Retention, entry: tuple[str, ...]
     ])  # fmt: skip
     parts.append((observed, grouped(join(sums, numbers, "CROSS"), by_number)))
     if _as_bits(metric):  # users of one entry who came back in the same periods are counted together
-        patterns, names = asked.cte("return_patterns"), (*by_entry, "periods")
+        patterns, names = asked.cte("return_patterns"), (*asked.keys, *_needed_entry(metric), "periods")
         alike = select_from(returned, [*columns(names), named(count_of(), "users")])
         parts.append((patterns, grouped(alike, names)))
         users = select_from(patterns, [*columns(by_number), named(exp.Sum(this=col("users")), "users")])
@@ -177,7 +235,9 @@ def _curve(asked: Asked, leaf: Leaf, metric: m.Retention, entry: tuple[str, ...]
         users = select_from(reached, [*columns(by_number), named(count_of(), "users")])
         fits = exp.LTE if metric.mode == "on_or_after" else exp.GTE
         join(users, numbers, "INNER", [fits(this=col(PERIOD_NUMBER), expression=col("reached"))])
-    parts.append((retained, grouped(users.where(over.copy(), copy=False), by_number)))
+    if _needed_entry(metric):
+        users.where(over.copy(), copy=False)
+    parts.append((retained, grouped(users, by_number)))
     found = exp.Coalesce(this=col("users", table=retained), expressions=[whole(0)])
     final = select_from(observed, [
         *columns((*by_number, f"{leaf.column}_cohort"), observed), named(found, f"{leaf.column}_retained"),
@@ -203,10 +263,12 @@ def _series(low: int, high: int) -> exp.Select:
 
 def lifetime_value(asked: Asked, leaf: Leaf, metric: m.LifetimeValue) -> Parts:
     """Return cohort, amount and left_out by the keys and, where asked, by the day after entry up to which it is summed."""
-    parts = _cohort(asked, leaf, Grain.DAY, first=True)
+    parts = _cohort(asked, leaf, Grain.DAY, first=metric.first, hours=not metric.first)
     cohort, spending = asked.cte("cohort"), asked.cte("spending")
     span = DateRange(asked.period.start, min(asked.binder.as_of, date_later(asked.period.end, metric.days)))
     spent: dict[str, RowColumn] = {"spent_on": day_of, "amount": value_of}
+    if not metric.first:
+        spent["spent_at"] = moment_of
     parts.append((spending, asked.plain_rows(asked.binder.leaf(metric.value), spent, span)))
     if asked.own_key == PERIOD_NUMBER:
         return [*parts, *_value_curve(asked, leaf, metric)]
@@ -234,8 +296,11 @@ def lifetime_value(asked: Asked, leaf: Leaf, metric: m.LifetimeValue) -> Parts:
 def _spent_by(asked: Asked, metric: m.LifetimeValue) -> list[exp.Expr]:
     cohort, spending = asked.cte("cohort"), asked.cte("spending")
     entered, spent = col("entered_on", table=cohort), col("spent_on", table=spending)
-    within = exp.Between(this=spent, low=entered, high=unit_later(entered.copy(), metric.days))
-    return [*equal(cohort, spending, ("user_id",)), within]
+    within = exp.Between(this=units_between(entered, spent), low=whole(0), high=whole(metric.days))
+    spends = [*equal(cohort, spending, ("user_id",)), within]
+    if not metric.first:  # what was spent earlier on the day of an assignment is not after it
+        spends.append(exp.GTE(this=col("spent_at", table=spending), expression=col("entered_at", table=cohort)))
+    return spends
 
 
 def _value_curve(asked: Asked, leaf: Leaf, metric: m.LifetimeValue) -> Parts:

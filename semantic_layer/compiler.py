@@ -10,8 +10,7 @@ from datetime import timedelta
 from sqlglot import exp
 
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER, count_columns
-from wenshu.semantic_layer.binder import SQL_COMPARE
-from wenshu.semantic_layer.conditions import date_literal
+from wenshu.semantic_layer.conditions import SQL_COMPARE, date_literal
 from wenshu.semantic_layer.metric_sql import change, count_value, divide, metric_value, zero_if_absent
 from wenshu.semantic_layer.metrics import Aggregate, Metric
 from wenshu.semantic_layer.periods import Grain, bucket_start

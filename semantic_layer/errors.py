@@ -4,7 +4,9 @@
     ├── QueryError    what was asked cannot be answered so: the asker rephrases         status refused
     ├── GuardError    the statement is not one that may run: the asker rephrases       status refused
     ├── ModelError    the model file is wrong: its analyst mends it                     status error
-    └── EngineError   the database is missing, broken or too slow: its operator acts    status error
+    ├── FileError     a file that was brought cannot become a table: who brought it mends it    status error
+    ├── EngineError   the database is missing, broken or too slow: its operator acts    status error
+    └── PlannerError  the language model is not there or of no use: its operator acts   status error
 
 `code` is stable and for programs; `message` and `hint` are for people. No engine text is ever passed on to the asker.
 """
@@ -42,8 +44,16 @@ class ModelError(WenshuError):
     """Say what is wrong in a model file."""
 
 
+class FileError(WenshuError):
+    """Say why a file that somebody brought cannot become a table."""
+
+
 class EngineError(WenshuError):
     """Say that the database could not answer."""
+
+
+class PlannerError(WenshuError):
+    """Say that the language model could not be used."""
 
 
 def near(word: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Owns the gate that every statement passes before it may run, whoever wrote it. Knows nothing of models, people or engines.
 
-    text ─▶ one statement ─▶ allowed nodes ─▶ bounded sizes ─▶ names in scope ─▶ LIMIT ─▶ regenerated SQL ─▶ second opinion
+    text ─▶ one statement ─▶ allowed nodes ─▶ bounded sizes ─▶ names in scope ─▶ the asker's sources ─▶ LIMIT
+         ─▶ regenerated SQL ─▶ second opinion
 
 Everything is refused but what is on a list. What runs is the SQL regenerated from the checked tree, never the text that came in.
 """
@@ -16,8 +17,9 @@ from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from wenshu.semantic_layer import functions
 from wenshu.semantic_layer.bounds import check_sizes
+from wenshu.semantic_layer.duckdb_dialect import DuckDBText
 from wenshu.semantic_layer.errors import GuardError, did_you_mean
-from wenshu.semantic_layer.scopes import fold, narrow_to, quoted
+from wenshu.semantic_layer.scopes import NO_SOURCES, fold, narrow_to, quoted
 from wenshu.semantic_layer.second_opinion import confirm, reads_one_select
 from wenshu.semantic_layer.text import Text, same
 
@@ -26,7 +28,8 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it warns of is refu
 DIALECT = "duckdb"
 MAX_LENGTH = 20_000
 MAX_DEPTH = 200
-MAX_BRACKETS = 1_000  # sqlglot needs quadratic time for a[1][1][1]…
+MAX_TABLES = 100  # each may be replaced by a query, and all of it is read again
+MAX_BRACKETS = 300  # sqlglot needs quadratic time for a[1][1][1]…
 STRAY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]|\r(?!\n)")
 # What sqlglot raises, beside its own errors, on text that makes no sense.
 SLIPS = (SqlglotError, ValueError, LookupError, TypeError, AttributeError)
@@ -43,12 +46,17 @@ class GuardedStatement:
 
 
 def guard(
-    statement: str | exp.Query, *, tables: Mapping[str, Collection[str]], max_rows: int | None = None
+    statement: str | exp.Query,
+    *,
+    tables: Mapping[str, Collection[str]],
+    sources: Mapping[str, exp.Query] = NO_SOURCES,
+    max_rows: int | None = None,
 ) -> GuardedStatement:
     """Return `statement` as one that may run, or raise GuardError.
 
     `tables` are the tables and views that may be read, each with the columns that may be read, in their order: a star means
-    these. With `max_rows`, the statement returns at most one row more than that: by it, `Engine.run` with the same `max_rows`
+    these. A query among `sources`, which gives just these columns, stands in the place of its table wherever that is read; what the
+    database itself reads is held against it. With `max_rows`, the statement returns at most one row more than that: by it, `Engine.run` with the same `max_rows`
     sees that rows were left out.
 
     >>> guard("select city, count(*) n from users group by 1", tables={"users": ["city"]}).tables
@@ -57,12 +65,12 @@ def guard(
     try:
         tree = _parse(statement) if isinstance(statement, str) else _check_nodes(statement.copy())
         check_sizes(tree)
-        read = narrow_to(tables, tree)
+        read = narrow_to(tables, tree, sources)
         if max_rows is not None:
             tree = _limited(tree, max_rows + 1)
-        sql = tree.sql(dialect=DIALECT, pretty=True, comments=False, unsupported_level=ErrorLevel.RAISE)
+        sql = _written(tree)
         _check_characters(sql)
-        confirm(sql, read)
+        confirm(sql, read, {name: _written(sources[name]) for name in read if name in sources})
     except RecursionError:
         raise _too_deep() from None
     except UnsupportedError:
@@ -75,6 +83,10 @@ def guard(
             Text("Use its usual form, or another function.", "请使用该函数的常见写法，或改用其他函数。"),
         ) from None
     return GuardedStatement(tree=tree, sql=sql, tables=read)
+
+
+def _written(tree: exp.Query) -> str:
+    return tree.sql(dialect=DIALECT, pretty=True, comments=False, unsupported_level=ErrorLevel.RAISE)
 
 
 def _parse(text: str) -> exp.Query:
@@ -93,7 +105,7 @@ def _parse(text: str) -> exp.Query:
     text = text.strip(MARKS)
     try:
         statements = [
-            tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree and not isinstance(tree, exp.Semicolon)
+            tree for tree in sqlglot.parse(text, dialect=DuckDBText) if tree and not isinstance(tree, exp.Semicolon)
         ]
     except SLIPS as error:
         raise _syntax(error) from None
@@ -108,6 +120,15 @@ def _parse(text: str) -> exp.Query:
         )
     [tree] = statements
     query = _check_nodes(exp.select("*").from_(tree) if isinstance(tree, exp.Values) else tree)
+    if sum(1 for _ in query.find_all(exp.Table)) > MAX_TABLES:
+        raise GuardError(
+            "sql_too_long",
+            Text(
+                f"The statement reads tables in more than {MAX_TABLES} places.",
+                f"语句中读取数据表的地方超过 {MAX_TABLES} 处。",
+            ),
+            Text("Read each table once, in a WITH.", "请用 WITH 只读取每个表一次。"),
+        )
     if not reads_one_select(text):
         raise _syntax()
     return query
@@ -196,7 +217,7 @@ def _check_form(node: exp.Expr) -> None:
             )
         case exp.Join() if node.method not in ("", "ASOF", "NATURAL"):
             raise _node(f"{node.method} JOIN")
-        case exp.Star() if not _plain_star(node):
+        case exp.Star() if node.args.get("ilike") or not _plain_star(node):
             raise _node("*")
         case exp.Dot() if not isinstance(node.expression, exp.Identifier):
             raise _function(f"{node.this.name}.{node.expression.name}")

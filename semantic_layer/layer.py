@@ -1,7 +1,7 @@
 """Owns the semantic layer as others use it: a query in, a compiled statement and a result table out."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -10,15 +10,25 @@ from typing import Any
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PERIOD_NUMBER, BehaviourKey, count_columns
+from wenshu.semantic_layer.behaviour_keys import (
+    FUNNEL_STEP,
+    LAST_EVENT,
+    PATH,
+    PERIOD_NUMBER,
+    BehaviourKey,
+    count_columns,
+    path_label,
+)
 from wenshu.semantic_layer.compiler import OTHERS, compile_query
-from wenshu.semantic_layer.engine import Engine
+from wenshu.semantic_layer.engine import Engine, RawResult
 from wenshu.semantic_layer.errors import EngineError, GuardError, QueryError
+from wenshu.semantic_layer.grant import Grant, granted, permit, with_values
 from wenshu.semantic_layer.guard import GuardedStatement, guard
 from wenshu.semantic_layer.metric_sql import is_rate
-from wenshu.semantic_layer.metrics import Aggregate, Funnel, Metric, Retention
+from wenshu.semantic_layer.metrics import Aggregate, Funnel, LastEvent, Metric, Paths, Retention
 from wenshu.semantic_layer.model import Dimension, Model
 from wenshu.semantic_layer.periods import DateRange, Grain, buckets
+from wenshu.semantic_layer.policy import Principal
 from wenshu.semantic_layer.profile import (
     MOST_VALUES,
     DataProfile,
@@ -30,9 +40,12 @@ from wenshu.semantic_layer.profile import (
     write_profile,
 )
 from wenshu.semantic_layer.query import Query
+from wenshu.semantic_layer.refusals import sql_not_allowed, user_needed
 from wenshu.semantic_layer.resolver import ResolvedQuery, resolve
+from wenshu.semantic_layer.result_cache import BoundedCache
+from wenshu.semantic_layer.sql_tree import named, select_from
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
-from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.text import Text, same
 from wenshu.semantic_layer.time_parts import TimePart
 
 MAX_ROWS = 10_000
@@ -59,34 +72,70 @@ class SemanticLayer:
     """Answer semantic queries over one model and one engine.
 
     `clock` gives the current date, for a model whose `as_of` is `today`; `folder` keeps what is known of the data
-    between runs, None keeps nothing.
+    between runs, None keeps nothing. Over a model with policies it answers nobody before `for_user` says who asks.
     """
 
-    def __init__(self, model: Model, engine: Engine, *, clock: Callable[[], date], folder: Path | None = None) -> None:
-        self.model = model
+    def __init__(
+        self, model: Model, engine: Engine, *, clock: Callable[[], date], folder: Path | None = None, grant: Grant | None = None,
+        results: BoundedCache[RawResult] | None = None,
+    ) -> None:  # fmt: skip
+        self._whole = model
+        self._grant = grant
+        self._model = grant.model if grant else model
         self.engine = engine
         self._clock = clock
         self._folder = folder
+        self._results = results or BoundedCache[RawResult]()
+        self._compiled = BoundedCache[CompiledQuery](entries=200)
+
+    def for_user(self, principal: Principal) -> "SemanticLayer":
+        """Return the layer as a person may see it: every statement, whoever wrote it, reads that person's rows and columns.
+
+        Raises `QueryError` where the person's role has no policy. A model without policies is open to everybody.
+        """
+        if not self.has_policies:
+            return self
+        grant = granted(self._whole, principal)
+        return SemanticLayer(
+            self._whole, self.engine, clock=self._clock, folder=self._folder, grant=grant, results=self._results
+        )
+
+    @property
+    def has_policies(self) -> bool:
+        """Say whether people have different rights here; where not, the model is open to everybody."""
+        return bool(self._whole.policies)
+
+    @property
+    def policy_fingerprint(self) -> str:
+        """Return a word that is the same for all who may see the same, empty where the model is open to everybody."""
+        return self._grant.fingerprint if self._grant else ""
+
+    @cached_property
+    def model(self) -> Model:
+        """Return the model as the asker may see it: without what is withheld, and with no value that only hidden rows have."""
+        return with_values(self._model, self.profile.values) if self._restricts_rows else self._model
+
+    @property
+    def _restricts_rows(self) -> bool:
+        return self._grant is not None and bool(self._grant.rows)
+
+    def _check_user(self) -> None:
+        if self.has_policies and self._grant is None:
+            raise user_needed()
 
     @cached_property
     def tables(self) -> Mapping[str, Mapping[str, str]]:
         """Return the tables the model reads, each with its columns and their types; personal columns are left out."""
         schema = self.engine.schema()
-        wanted: set[str] = set()
-        for dataset in self.model.datasets:
-            if isinstance(dataset.source, str):
-                wanted.add(dataset.source)
-            else:
-                ctes = {cte.alias for cte in dataset.source.find_all(exp.CTE)}
-                wanted |= {table.name for table in dataset.source.find_all(exp.Table)} - ctes
+        wanted = {table for dataset in self._model.datasets for table in dataset.tables}
         missing = wanted - set(schema)
         if missing:
             names = ", ".join(sorted(missing))
             raise EngineError(
                 "table_missing",
                 Text(
-                    f"The database has no table {names}, which the model “{self.model.name}” reads.",
-                    f"数据库中没有模型“{self.model.name}”所需的表：{names}。",
+                    f"The database has no table {names}, which the model “{self._model.name}” reads.",
+                    f"数据库中没有模型“{self._model.name}”所需的表：{names}。",
                 ),
                 Text(
                     "Use the database that belongs to this model, or build it with `wenshu data build`.",
@@ -98,7 +147,9 @@ class SemanticLayer:
     @cached_property
     def profile(self) -> DataProfile:
         """Return the dates the data cover and the values people name, from the folder where they are kept or the data."""
-        path = profile_path(self._folder, self.model, self.engine.data_version()) if self._folder else None
+        self._check_user()
+        version = f"{self.engine.data_version()} {self.policy_fingerprint}"
+        path = profile_path(self._folder, self._model, version) if self._folder else None
         kept = read_profile(path) if path else None
         if kept is not None:
             return kept
@@ -109,33 +160,35 @@ class SemanticLayer:
 
     def _compute_profile(self) -> DataProfile:
         coverage: dict[str, DateRange] = {}
-        if (days := coverage_query(self.model)) is not None:
-            for name, first, last in self.engine.run(self._guarded(days), max_rows=len(self.model.datasets)).rows:
+        if (days := coverage_query(self._model)) is not None:
+            for name, first, last in self.engine.run(self.guarded(days), max_rows=len(self._model.datasets)).rows:
                 if isinstance(first, date) and isinstance(last, date):
                     coverage[str(name)] = DateRange(first, last)
         values: dict[str, list[str]] = {}
-        if (listed := values_query(self.model)) is not None:
-            most = (MOST_VALUES + 1) * len(self.model.dimensions)
-            for name, value in self.engine.run(self._guarded(listed), max_rows=most).rows:
+        if (listed := values_query(self._model, listed=self._restricts_rows)) is not None:
+            most = (MOST_VALUES + 1) * len(self._model.dimensions)
+            for name, value in self.engine.run(self.guarded(listed), max_rows=most).rows:
                 values.setdefault(str(name), []).append(str(value))
         bounded = {name: tuple(sorted(found)) for name, found in values.items() if len(found) <= MOST_VALUES}
         complete: list[str] = []
-        if (unmatched := unmatched_query(self.model)) is not None:
-            most = len(self.model.relationships)
-            found = self.engine.run(self._guarded(unmatched), max_rows=most).rows
+        if (unmatched := unmatched_query(self._model)) is not None:
+            most = len(self._model.relationships)
+            found = self.engine.run(self.guarded(unmatched), max_rows=most).rows
             complete = [str(name) for name, rows in found if rows == 0]
         return DataProfile(coverage=coverage, values=bounded, complete=frozenset(complete))
 
     @property
     def coverage(self) -> DateRange:
-        """Return the first and the last day of the data, over all datasets that have a time."""
+        """Return the first and the last day of the data, over all datasets that have a time; where none has, no period applies."""
+        if not self.profile.coverage and all(dataset.time is None for dataset in self._model.datasets):
+            return DateRange(day := self._clock(), day)
         return self.profile.whole
 
     def as_of(self, today: date | None = None) -> date:
         """Return the last complete day the model may speak of; `today` takes its place."""
         if today is not None:
             return today
-        match self.model.as_of:
+        match self._model.as_of:
             case "latest":
                 return self.coverage.end
             case "today":
@@ -145,6 +198,14 @@ class SemanticLayer:
 
     def compile(self, query: Query, *, today: date | None = None) -> CompiledQuery:
         """Resolve, compile and guard a query; runs nothing but the look-up of the dates covered."""
+        asked = (self.engine.data_version(), repr(query), today, self._clock())  # by its text, as 1, 1.0 and True are equal
+        if (kept := self._compiled.get(asked)) is None:
+            kept = self._compile(query, today)
+            self._compiled.put(asked, kept)
+        return kept
+
+    def _compile(self, query: Query, today: date | None) -> CompiledQuery:
+        permit(query, self._model)
         as_of = self.as_of(today)
         coverage = self.coverage
         if as_of < coverage.start:
@@ -158,28 +219,40 @@ class SemanticLayer:
             )
         resolved = resolve(
             query,
-            self.model,
+            self._model,
             as_of=as_of,
             coverage=DateRange(coverage.start, max(min(as_of, coverage.end), coverage.start)),
             by_dataset=self.profile.coverage,
             complete=self.profile.complete,
         )
-        statement = self._guarded(compile_query(resolved))
+        statement = self.guarded(compile_query(resolved))
         return CompiledQuery(resolved=resolved, statement=statement, columns=_columns(resolved))
 
     def run(self, compiled: CompiledQuery, *, max_rows: int = MAX_ROWS) -> ResultTable:
-        """Run a compiled query and return its table."""
-        raw = self.engine.run(compiled.statement, max_rows=max_rows)
+        """Run a compiled query and return its table; one that ran before on the same data, for the same rights, is not run again."""
+        asked = (self.policy_fingerprint, compiled.sql, max_rows, self._clock())
+        raw = self._results.get((self.engine.data_version(), *asked))
+        if raw is None:
+            raw = self.engine.run(compiled.statement, max_rows=max_rows)
+            self._results.put((raw.data_version, *asked), replace(raw, elapsed=0.0), len(raw.rows) * len(raw.columns))
         rows = tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
         return ResultTable(
-            columns=compiled.columns, rows=rows, incomplete=_incomplete(compiled.resolved),
+            columns=_with_paths_named(compiled, rows), rows=rows, incomplete=_incomplete(compiled.resolved),
             truncated=raw.truncated, elapsed=raw.elapsed,
         )  # fmt: skip
+
+    def list_size(self, compiled: CompiledQuery) -> int:
+        """Return how many rows a list has without its limit."""
+        listed = compile_query(compiled.resolved)
+        for part in ("limit", "order"):
+            listed.set(part, None)
+        counted = select_from(listed.subquery("listed"), [named(exp.Count(this=exp.Star()), "listed_rows")])
+        return int(self.engine.run(self.guarded(counted), max_rows=1).rows[0][0])
 
     def sql(self, text: str, *, max_rows: int = MAX_ROWS) -> tuple[GuardedStatement, ResultTable]:
         """Guard and run one read-only statement written by a person; its columns have no meaning but their names."""
         statement = self.check(text, max_rows=max_rows)
-        raw = self.engine.run(statement, max_rows=max_rows)
+        raw = self.engine.run(statement, max_rows=max_rows, by_hand=True)
         rows = tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
         numeric = ("INT", "DEC", "DOUBLE", "FLOAT", "REAL")
         columns = tuple(
@@ -190,34 +263,64 @@ class SemanticLayer:
 
     def check(self, text: str, *, max_rows: int | None = None) -> GuardedStatement:
         """Guard one statement written by a person against the model's tables, without their personal columns."""
-        hidden: dict[str, set[str]] = {}
-        for dataset in self.model.datasets:
-            if isinstance(dataset.source, str):
-                names = {c.name for d in dataset.dimensions if d.pii for c in d.expr.find_all(exp.Column)}
-                hidden.setdefault(dataset.source, set()).update(names)
-        visible = {
-            table: [c for c in columns if c not in hidden.get(table, ())] for table, columns in self.tables.items()
-        }
-        return guard(text, tables=visible, max_rows=max_rows)
+        self._check_user()
+        if self._grant is not None and not self._grant.sql:
+            raise sql_not_allowed()
+        unseen = self._grant.unseen if self._grant else {}
+        if absent := {f"{table}.{name}" for table, names in unseen.items() for name in names - self.tables[table].keys()}:
+            raise self._column_missing(same(", ".join(sorted(absent))))
+        visible = self.readable()
+        return guard(text, tables=visible, sources=self._sources(visible), max_rows=max_rows)
 
-    def _guarded(self, tree: exp.Query) -> GuardedStatement:
-        """Guard a statement of our own; where a column is refused, it is the database that does not fit the model."""
+    def readable(self) -> dict[str, list[str]]:
+        """Return the columns by table that a statement written by hand may name."""
+        hidden = personal_columns(self._model)
+        unseen = self._grant.unseen if self._grant else {}
+        return {
+            table: [c for c in columns if c not in hidden.get(table, ()) and c not in unseen.get(table, ())]
+            for table, columns in self.tables.items()
+        }
+
+    def guarded(self, statement: str | exp.Query) -> GuardedStatement:
+        """Guard a statement of our own over all columns; where one is refused, it is the database that does not fit the model."""
+        self._check_user()
         try:
-            return guard(tree, tables=self.tables)
+            return guard(statement, tables=self.tables, sources=self._own_sources)
         except GuardError as error:
             if error.code != "sql_column":
                 raise
-            raise EngineError(
-                "column_missing",
-                Text(
-                    f"The database lacks a column that the model “{self.model.name}” reads. {error.message.en}",
-                    f"数据库缺少模型“{self.model.name}”所需的列。{error.message.zh}",
-                ),
-                Text(
-                    "Mend the model file or the database; `wenshu model check FILE --db DB` lists what is missing.",
-                    "请修正模型文件或数据库；`wenshu model check FILE --db DB` 会列出缺少的内容。",
-                ),
-            ) from None
+            raise self._column_missing(error.message) from None
+
+    def _column_missing(self, which: Text) -> EngineError:
+        return EngineError(
+            "column_missing",
+            Text(
+                f"The database lacks a column that the model “{self._model.name}” names. {which.en}",
+                f"数据库缺少模型“{self._model.name}”所需的列。{which.zh}",
+            ),
+            Text(
+                "Mend the model file or the database; `wenshu model check FILE --db DB` lists what is missing.",
+                "请修正模型文件或数据库；`wenshu model check FILE --db DB` 会列出缺少的内容。",
+            ),
+        )
+
+    @cached_property
+    def _own_sources(self) -> Mapping[str, exp.Query]:
+        return self._sources(self.tables)
+
+    def _sources(self, tables: Mapping[str, Iterable[str]]) -> Mapping[str, exp.Query]:
+        return self._grant.sources(tables) if self._grant else {}
+
+
+def personal_columns(model: Model) -> dict[str, set[str]]:
+    """Return by table the columns that personal dimensions read."""
+    found: dict[str, set[str]] = {}
+    for dataset in model.datasets:
+        read = (column.name for d in dataset.dimensions if d.pii for column in d.expr.find_all(exp.Column))
+        names = {behind for name in read for behind in dataset.columns_behind(name)}
+        for table in dataset.tables if names else ():
+            found.setdefault(table, set()).update(names)
+    return found
 
 
 def plain_cell(cell: Any) -> Cell:
@@ -261,7 +364,9 @@ def _columns(resolved: ResolvedQuery) -> tuple[Column, ...]:
                 )
             case BehaviourKey():
                 funnel = next((m for m in resolved.metrics if isinstance(m, Funnel)), None)
-                names = tuple((s.name, s.label) for s in funnel.steps) if funnel and name == FUNNEL_STEP else key.values
+                names = funnel.stages if funnel and name == FUNNEL_STEP else key.values
+                lost = next((m for m in resolved.metrics if isinstance(m, LastEvent)), None)
+                names = lost.values if lost and name == LAST_EVENT else names
                 unit = _period_unit(resolved) if name == PERIOD_NUMBER else None
                 out.append(
                     Column(name=name, role="dimension", type=key.type, label=key.label, unit=unit, value_labels=names)
@@ -269,17 +374,29 @@ def _columns(resolved: ResolvedQuery) -> tuple[Column, ...]:
             case TimePart():
                 out.append(Column(name=name, role="dimension", type=key.type, label=key.label, value_labels=key.values))
             case Dimension():
+                kind = "string" if resolved.query.others else key.type  # the row of the others has no number
                 labels: tuple[tuple[Cell, Text], ...] = tuple((value.value, value.label) for value in key.values)
                 if resolved.query.others:
                     labels = (*labels, (OTHERS, Text("others", "其他")))
                 out.append(
                     Column(
-                        name=name, role="dimension", type=key.type, label=key.label, unit=key.unit, value_labels=labels
+                        name=name, role="dimension", type=kind, label=key.label, unit=key.unit, value_labels=labels
                     )
                 )
     for metric in resolved.metrics:
         out.extend(_metric_columns(metric, resolved))
     return tuple(out)
+
+
+def _with_paths_named(compiled: CompiledQuery, rows: tuple[tuple[Cell, ...], ...]) -> tuple[Column, ...]:
+    """Return the columns with the labels of the paths that the rows hold."""
+    paths = next((m for m in compiled.resolved.metrics if isinstance(m, Paths)), None)
+    at = next((i for i, column in enumerate(compiled.columns) if column.name == PATH), None)
+    if paths is None or at is None:
+        return compiled.columns
+    labels = tuple((row[at], path_label(str(row[at]), dict(paths.values))) for row in rows)
+    named = replace(compiled.columns[at], value_labels=tuple(dict.fromkeys(labels)))
+    return (*compiled.columns[:at], named, *compiled.columns[at + 1 :])
 
 
 def _period_unit(resolved: ResolvedQuery) -> str:

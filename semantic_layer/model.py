@@ -19,18 +19,23 @@ from wenshu.semantic_layer.metrics import (
     Derived,
     Funnel,
     Interval,
+    LastEvent,
     Lifecycle,
     LifetimeValue,
     Metric,
+    Paths,
     PeriodReturn,
     Ratio,
     Repurchase,
     RepurchaseWithin,
     Retention,
+    UserPercentile,
 )
+from wenshu.semantic_layer.policy import Policy
 from wenshu.semantic_layer.text import Synonyms, Text
 
 DimensionType = Literal["string", "number", "date", "time", "boolean"]
+ROW_MAKERS = ("joins", "laterals", "group", "having", "qualify", "distinct", "limit", "offset", "with_", "sample")
 AS_OF, PERIOD_START, PERIOD_END = "as_of", "period_start", "period_end"
 
 
@@ -90,6 +95,46 @@ class Dataset:
     dimensions: tuple[Dimension, ...] = ()
     is_segment: bool = False
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Return the tables of the database that the dataset reads."""
+        if isinstance(self.source, str):
+            return (self.source,)
+        ctes = {cte.alias for cte in self.source.find_all(exp.CTE)}
+        return tuple(dict.fromkeys(t.name for t in self.source.find_all(exp.Table) if t.name not in ctes))
+
+    @property
+    def scanned(self) -> str | None:
+        """Return the one table that the dataset shows rows of, all or some, or None where it makes rows of its own."""
+        if isinstance(self.source, str):
+            return self.source
+        first = self.source.args.get("from_")
+        makes = any(self.source.args.get(part) for part in ROW_MAKERS) or self.source.find(exp.AggFunc, exp.Window)
+        if not isinstance(self.source, exp.Select) or makes or not first or not isinstance(first.this, exp.Table):
+            return None
+        return None if first.this.args.get("joins") else str(first.this.name)
+
+    def columns_behind(self, name: str) -> tuple[str, ...]:
+        """Return the columns of its tables that a column of the dataset is made from."""
+        if isinstance(self.source, str):
+            return (name,)
+        for item in self.source.selects:
+            if not item.is_star and item.alias_or_name == name:
+                return tuple(column.name for column in item.find_all(exp.Column))
+        return (name,)
+
+    def passed_on(self, name: str) -> str | None:
+        """Return the column of the scanned table that a column of the dataset is, or None where it is computed."""
+        if isinstance(self.source, str):
+            return name
+        for item in self.source.selects:
+            if not item.is_star and item.alias_or_name == name:
+                column = item.unalias()
+                return str(column.name) if isinstance(column, exp.Column) else None
+        stars = [item for item in self.source.selects if item.is_star]
+        changed = any(star.args.get("replace") for item in stars for star in item.find_all(exp.Star))
+        return name if stars and not changed else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relationship:
@@ -107,7 +152,10 @@ class Relationship:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """Hold one semantic model, checked: every name it mentions exists."""
+    """Hold one semantic model, checked: every name it mentions exists.
+
+    What is withheld is there for others to be computed from, and may not be asked for.
+    """
 
     name: str
     label: Text
@@ -120,6 +168,10 @@ class Model:
     headline: tuple[str, ...] = ()
     examples: tuple[Text, ...] = ()
     absent: tuple[tuple[Text, Synonyms], ...] = ()
+    policies: tuple[Policy, ...] = ()
+    raw_sql: bool = False  # whether a language model may write SQL itself, as the last resort
+    withheld_metrics: tuple[Metric, ...] = ()
+    withheld_dimensions: tuple[Dimension, ...] = ()
 
     @cached_property
     def dataset_by_name(self) -> dict[str, Dataset]:
@@ -127,7 +179,7 @@ class Model:
 
     @cached_property
     def metric_by_name(self) -> dict[str, Metric]:
-        return {metric.name: metric for metric in self.metrics}
+        return {metric.name: metric for metric in (*self.withheld_metrics, *self.metrics)}
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -135,14 +187,16 @@ class Model:
 
     @cached_property
     def dimension_by_qualified_name(self) -> dict[str, Dimension]:
-        return {dimension.qualified: dimension for dimension in self.dimensions}
+        return {d.qualified: d for d in (*self.withheld_dimensions, *self.dimensions)}
 
     def anchor(self, metric: Behaviour) -> Aggregate:
         """Return the aggregate whose rows a behavioural metric is dated, grouped and filtered by."""
         match metric:
             case Retention() | LifetimeValue():
                 name = metric.start
-            case Repurchase() | RepurchaseWithin() | PeriodReturn() | Interval() | Lifecycle():
+            case Repurchase() | RepurchaseWithin() | PeriodReturn() | Interval() | Lifecycle() | Paths() | LastEvent():
+                name = metric.of
+            case UserPercentile():
                 name = metric.of
             case AverageOver():
                 name = metric.metric
@@ -171,6 +225,8 @@ class Model:
                 inputs = (metric.metric,)
             case Lifecycle():  # dated by activity, but split by what people have who entered
                 inputs = (metric.start,)
+            case Funnel():
+                return metric.entries
             case _:
                 return (self.anchor(metric),)
         return tuple(dict.fromkeys(leaf for name in inputs for leaf in self.leaves(name)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlglot import exp
 
 from wenshu.semantic_layer.errors import EngineError
-from wenshu.semantic_layer.model import Dimension, Model
+from wenshu.semantic_layer.model import Dataset, Dimension, Model
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.sql_tree import join, named, select_from
 from wenshu.semantic_layer.text import Text
@@ -67,11 +67,14 @@ def coverage_query(model: Model) -> exp.Query | None:
     return _union(selects)
 
 
-def values_query(model: Model) -> exp.Query | None:
-    """Return the statement that lists the values of the indexed dimensions that the model does not list: (dimension, value)."""
+def values_query(model: Model, *, listed: bool = False) -> exp.Query | None:
+    """Return the statement that lists the values of the indexed dimensions that the model does not list: (dimension, value).
+
+    With `listed`, those that it lists are looked for in the data as well.
+    """
     selects = []
     for dimension in model.dimensions:
-        if looked_up(dimension):
+        if looked_up(dimension) or listed and is_stored(dimension, model.dataset_by_name[dimension.dataset]):
             value = exp.alias_(exp.cast(dimension.expr.copy(), "VARCHAR"), "value")
             name = exp.alias_(exp.Literal.string(dimension.qualified), "dimension")
             distinct = (
@@ -107,6 +110,13 @@ def looked_up(dimension: Dimension) -> bool:
     """Say whether a dimension's values are found in the data; a dimension that lists its values has them already."""
     foreign = any(column.table not in ("", dimension.dataset) for column in dimension.expr.find_all(exp.Column))
     return dimension.indexed and not dimension.values and not foreign
+
+
+def is_stored(dimension: Dimension, dataset: Dataset) -> bool:
+    """Say whether a dimension lists values that a column of its table holds, rather than names that the model makes."""
+    if not isinstance(dimension.expr, exp.Column) or dimension.expr.table not in ("", dataset.name):
+        return False
+    return isinstance(dataset.source, str) and bool(dimension.values) and not dimension.bands and not dimension.pii
 
 
 def _from(model: Model, dataset: str, selects: list[exp.Expr]) -> exp.Select:

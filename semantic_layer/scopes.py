@@ -6,6 +6,7 @@ of the queries around it; WHERE, GROUP BY and the like see the names that SELECT
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from sqlglot import exp
 
@@ -18,6 +19,8 @@ UNNAMED = "()"  # stands among a source's columns for those that only DuckDB's o
 SERIES = frozenset({"range", "generate_series", "unnest"})
 
 Columns = frozenset[str]
+NO_SOURCES: Mapping[str, exp.Query] = MappingProxyType({})
+PLACED = frozenset({"this", "db", "catalog", "alias", "joins", "sample"})  # what a table's place may hold beside its name
 
 
 def fold(name: str) -> str:
@@ -30,13 +33,15 @@ def quoted(name: str) -> str:
     return f"“{name if len(name) <= 60 else name[:60] + '…'}”"
 
 
-def narrow_to(tables: Mapping[str, Collection[str]], tree: exp.Query) -> tuple[str, ...]:
+def narrow_to(
+    tables: Mapping[str, Collection[str]], tree: exp.Query, sources: Mapping[str, exp.Query] = NO_SOURCES
+) -> tuple[str, ...]:
     """Check every table and column that `tree` names, and return the tables it reads, in order of appearance.
 
-    Where a query takes all columns of a table, `tree` is changed to take those of `tables`. Raises GuardError at the first name
-    that is not allowed.
+    Where a query takes all columns of a table, `tree` is changed to take those of `tables`; where it reads a table that has a
+    query in `sources`, to read that. Raises GuardError at the first name that is not allowed.
     """
-    names = _NameCheck(tables)
+    names = _NameCheck(tables, sources)
     names.query(tree, {}, None)
     names.narrow()
     return tuple(names.read)
@@ -78,29 +83,32 @@ class Scope:
 
 
 class _NameCheck:
-    def __init__(self, tables: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, tables: Mapping[str, Collection[str]], sources: Mapping[str, exp.Query]) -> None:
         self._names = {fold(name): name for name in tables}
         self._columns = {fold(name): frozenset(map(fold, columns)) for name, columns in tables.items()}
         self._written = tables
+        self._sources = sources
         self._whole: dict[int, exp.Table] = {}
         self.read: dict[str, None] = {}
 
     def narrow(self) -> None:
-        """Put a query of the allowed columns in the place of every table of which all columns are taken."""
+        """Put a query in the place of every table that has one, or of which all columns are taken."""
         for table in self._whole.values():
-            if fold(table.name) not in self._names:
+            name = self._names.get(fold(table.name))
+            if name is None:
                 continue
-            columns = self._written[self._names[fold(table.name)]]
-            alias, joins = table.args.get("alias"), table.args.get("joins")
-            inner = table.copy()
-            inner.set("alias", None)
-            inner.set("joins", None)
-            chosen = exp.select(*(exp.column(column, quoted=True) for column in columns)).from_(inner, copy=False)
+            if more := {key for key, value in table.args.items() if value} - PLACED:
+                raise _not_plain(min(more))
+            alias, joins, sample = (table.args.get(part) for part in ("alias", "joins", "sample"))
+            source = self._sources.get(name)
+            if source is None:
+                inner = exp.Table(this=table.this.copy(), db=table.args.get("db"))
+                source = exp.select(*(exp.column(column, quoted=True) for column in self._written[name])).from_(inner)
             named = alias.copy() if alias else exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
-            table.replace(exp.Subquery(this=chosen, alias=named, joins=joins))
+            table.replace(exp.Subquery(this=source.copy(), alias=named, joins=joins, sample=sample))
 
     def _takes_all(self, tables: Iterable[exp.Table]) -> None:
-        """Note tables of which columns are taken that the statement does not name."""
+        """Note tables that a query is to stand in the place of."""
         self._whole.update((id(table), table) for table in tables)
 
     def query(self, node: exp.Expr, ctes: Mapping[str, Columns], outer: Scope | None) -> Columns:
@@ -203,6 +211,8 @@ class _NameCheck:
                 _suggest(node.name, self._names.values(), Text("Tables", "可用的表")),
             )
         self.read[self._names[name]] = None
+        if self._names[name] in self._sources:
+            self._takes_all([node])
         scope.tables.append(node)
         return self._columns[name]
 
@@ -311,4 +321,12 @@ def _not_a_table(node: exp.Expr) -> GuardError:
             "Read a table, a subquery, or one of range(), generate_series() and unnest().",
             "请读取数据表、子查询，或者使用 range()、generate_series()、unnest()。",
         ),
+    )
+
+
+def _not_plain(part: str) -> GuardError:
+    return GuardError(
+        "sql_node",
+        Text(f"{quoted(part.upper())} may not be written after a table.", f"数据表之后不能使用{quoted(part.upper())}。"),
+        Text("Name the table alone, or with an alias.", "请只写表名，或加上别名。"),
     )

@@ -1,13 +1,15 @@
 """Owns a second reading of the very text that is to run, by DuckDB's own parser, held against the same allow-lists.
 
 Two parsers can read one text differently, and an attack lives in the difference. So the guard's reading by sqlglot counts only where
-DuckDB reads the same tables, and nothing but allowed functions, kinds of node and types. Nothing is executed here.
+DuckDB reads the same tables, restricted ones inside their source alone, and nothing but allowed functions, kinds of node and
+types. Nothing is executed here.
 """
 
 import json
-from collections.abc import Collection
-from functools import cache
+from collections.abc import Collection, Mapping
+from functools import cache, lru_cache
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -20,16 +22,28 @@ from wenshu.semantic_layer.text import Text, same
 SERIALIZE = "SELECT json_serialize_sql(?, skip_null := true, skip_empty := true, skip_default := true)"
 NAMED = {"COLUMN_REF", "CONSTANT"}  # leaves: nothing below them is checked, as user text may stand there
 
+PLACES = {"query_location", "query_location_length"}
+
 Node = dict[str, Any]
+NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
 
-def confirm(sql: str, tables: Collection[str]) -> None:
-    """Raise GuardError unless DuckDB reads `sql` as one query over exactly `tables`, made of allowed parts only."""
-    reading = _Reading()
+def confirm(sql: str, tables: Collection[str], sources: Mapping[str, str] = NO_SOURCES) -> None:
+    """Raise GuardError unless DuckDB reads `sql` as one query over exactly `tables`, made of allowed parts only.
+
+    A table that has a query in `sources` must be read inside just that query and nowhere else.
+    """
+    reading = _Reading({fold(name): _source(source) for name, source in sources.items()})
     for node in _parse(sql):
         reading.visit(node, frozenset())
     if reading.tables != set(map(fold, tables)):
         raise _disagreement(", ".join(sorted(reading.tables ^ set(map(fold, tables)))))
+
+
+@lru_cache(maxsize=256)
+def _source(sql: str) -> Node:
+    [node] = _parse(sql)
+    return node
 
 
 def reads_one_select(text: str) -> bool:
@@ -73,7 +87,8 @@ def _parse(sql: str) -> list[Node]:
 class _Reading:
     """Walk DuckDB's tree by the rules of scope, noting tables and refusing what is not on a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Mapping[str, Node]) -> None:
+        self._sources = sources
         self.tables: set[str] = set()
 
     def visit(self, node: Any, ctes: frozenset[str]) -> None:
@@ -81,14 +96,27 @@ class _Reading:
             for child in node:
                 self.visit(child, ctes)
         elif isinstance(node, dict):
+            if self._is_source(node):
+                return
             self._check(node, ctes)
             for entry in node.get("cte_map", {}).get("map", ()):
+                if fold(entry["key"]) in self._sources:
+                    raise _disagreement(entry["key"])
                 self.visit(entry["value"], ctes)
                 ctes |= {fold(entry["key"])}
             if node.get("class") not in NAMED:
                 for key, child in node.items():
                     if key not in ("cte_map", "qualified_name"):
                         self.visit(child, ctes)
+
+    def _is_source(self, node: Node) -> bool:
+        """Note the table whose source stands here, if one does."""
+        if node.get("type") != "SUBQUERY" or "class" in node:
+            return False
+        inner = node["subquery"]["node"]
+        found = [name for name, source in self._sources.items() if _alike(inner, source)]
+        self.tables.update(found)
+        return bool(found)
 
     def _check(self, node: Node, ctes: frozenset[str]) -> None:
         kind = node.get("type")
@@ -114,6 +142,8 @@ class _Reading:
         name, schema = fold(node["table_name"]), fold(node.get("schema_name", ""))
         if "at_clause" in node or "catalog_name" in node or schema not in ("", "main"):
             raise _disagreement(node["table_name"])
+        if name in self._sources:
+            raise _disagreement(node["table_name"])
         if schema or name not in ctes:
             self.tables.add(name)
 
@@ -128,6 +158,17 @@ class _Reading:
                     "请使用处理数字、文本、日期或列表的普通函数。",
                 ),
             )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Tell whether two readings are the same but for where they stand in the text."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return (one.keys() - PLACES) == (other.keys() - PLACES) and all(
+            _alike(value, other[key]) for key, value in one.items() if key not in PLACES
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)
 
 
 def _disagreement(what: str) -> GuardError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from wenshu.semantic_layer.metrics import Aggregate, Behaviour
+from wenshu.semantic_layer.metrics import Aggregate, Behaviour, Funnel
 from wenshu.semantic_layer.model import Dataset
 from wenshu.semantic_layer.query import Filter
 from wenshu.semantic_layer.sql_tree import join, named, select_from
@@ -38,6 +38,12 @@ class Leaf:
     aggregate: Aggregate
     filters: Filter | None
     behaviour: Behaviour | None = None
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Return the datasets whose rows it starts from."""
+        starts = self.behaviour.entries if isinstance(self.behaviour, Funnel) else (self.aggregate,)
+        return tuple(rows.dataset for rows in starts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ import sqlglot
 from sqlglot import exp
 
 from wenshu.semantic_layer import spec as s
+from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
+from wenshu.semantic_layer.duckdb_dialect import DuckDBText
 from wenshu.semantic_layer.errors import did_you_mean
 from wenshu.semantic_layer.periods import Grain
 from wenshu.semantic_layer.text import Synonyms, Text, same
@@ -28,7 +30,7 @@ class Mistake:
 
 def one_tree(text: str) -> exp.Expr:
     """Parse text that holds one statement or expression; ParseError where it holds another number of them."""
-    [tree, *more] = sqlglot.parse(text, dialect="duckdb")
+    [tree, *more] = sqlglot.parse(text, dialect=DuckDBText)
     if tree is None or more:
         raise sqlglot.ParseError("one expression was expected")
     return tree
@@ -85,7 +87,7 @@ class SpecReader:
         return tree
 
     def check_reserved(self, name: str, path: Path_) -> None:
-        if name in TIME_PARTS or name in set(Grain):
+        if name in TIME_PARTS or name in BEHAVIOUR_KEYS or name in set(Grain):
             self.mistake(
                 path,
                 Text(f"“{name}” is a reserved name", f"“{name}”是保留名称"),

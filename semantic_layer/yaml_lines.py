@@ -72,4 +72,6 @@ def _plain(node: yaml.Node, path: Path_, lines: dict[Path_, int], mistakes: list
         return [_plain(item, (*path, i), lines, mistakes) for i, item in enumerate(node.value)]
     if node.tag.endswith(":timestamp"):
         return node.value
-    return yaml.SafeLoader("").construct_object(node)
+    if node.tag.endswith(":str"):  # most are, and a constructor for each would take longer than the rest
+        return node.value
+    return yaml.constructor.SafeConstructor().construct_object(node)

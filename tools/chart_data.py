@@ -12,7 +12,7 @@ from typing import Literal
 
 from wenshu.semantic_layer.behaviour_keys import LIFECYCLE_STAGE, PERIOD_NUMBER
 from wenshu.semantic_layer.periods import Grain, bucket_start, next_bucket
-from wenshu.semantic_layer.segments import TIERS
+from wenshu.semantic_layer.rfm_segment import TIERS
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.counts import unripe_buckets

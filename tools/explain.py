@@ -14,6 +14,7 @@ from wenshu.tools.counts import keys_beside
 from wenshu.tools.explain_cohorts import explain_curves, explain_triangle
 from wenshu.tools.explain_funnel import explain_funnel, step_findings
 from wenshu.tools.explain_lifecycle import explain_lifecycle
+from wenshu.tools.explain_paths import explain_paths
 from wenshu.tools.explain_series import explain_series, explain_series_by_group, series_of
 from wenshu.tools.findings import (
     Asked,
@@ -99,6 +100,7 @@ def _tell(table: ResultTable, measures: tuple[Measure, ...], asked: Asked, *, co
         _by_step(table, asked, complete=complete, others=others)
         or _by_period(table, measures, asked, complete=complete, others=others)
         or (_by_stage(table, measures, asked) if complete else None)
+        or (explain_paths(table, measures[0], asked) if len(measures) == 1 else None)
         or _tell_any(table, measures, asked, complete=complete, others=others)
     )
 

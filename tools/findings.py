@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from wenshu.semantic_layer.segments import TIERS
+from wenshu.semantic_layer.rfm_segment import TIERS
 from wenshu.semantic_layer.table import Cell, Column
 from wenshu.tools.readings import (
     RATES,

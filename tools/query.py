@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-from wenshu.semantic_layer.describe import condition_phrase, filter_phrases, query_definitions
+from wenshu.semantic_layer.compiler import DEFAULT_LIST_LIMIT
+from wenshu.semantic_layer.describe import condition_phrase, filter_phrases, query_definitions, segment_definitions
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Query
@@ -48,6 +49,10 @@ def run_query(layer: SemanticLayer, query: Query, *, today: date | None = None) 
         caveats.append(
             Text(f"Only the first {len(table.rows):,} rows are shown.", f"仅显示前 {len(table.rows):,} 行。")
         )
+    cut = not query.metrics and query.limit is None and len(table.rows) >= DEFAULT_LIST_LIMIT
+    if cut:
+        whole, shown = f"{layer.list_size(compiled):,}", f"{len(table.rows):,}"
+        caveats.append(Text(f"{whole} rows in all; the first {shown} are listed.", f"共 {whole} 行，列出前 {shown} 行。"))
     share = resolved.query.share
     part = filter_phrases(share.where, layer.model) if share and share.where else ()
     return QueryResult(
@@ -56,7 +61,10 @@ def run_query(layer: SemanticLayer, query: Query, *, today: date | None = None) 
         sql=compiled.sql,
         period=resolved.period,
         compared=resolved.compared,
-        definitions=tuple(query_definitions(resolved.metrics, layer.model)),
+        definitions=(
+            *query_definitions(resolved.metrics, layer.model),
+            *segment_definitions(resolved.query, layer.model, resolved.as_of, resolved.period),
+        ),
         filters=(
             *filter_phrases(resolved.query.filters, layer.model),
             *(Text(f"the part: {p.en}", f"占比部分：{p.zh}") for p in part),
@@ -64,5 +72,5 @@ def run_query(layer: SemanticLayer, query: Query, *, today: date | None = None) 
         ),
         sources=compiled.statement.tables,
         caveats=tuple(caveats),
-        complete=not (resolved.query.limit or resolved.query.conditions or table.truncated),
+        complete=not (resolved.query.limit or resolved.query.conditions or table.truncated or cut),
     )

@@ -8,7 +8,8 @@ is never imported, since it would change matplotlib for the whole process.
 import logging
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, files
 from io import BytesIO
@@ -35,7 +36,7 @@ from wenshu.tools.chart_data import clean  # noqa: E402
 from wenshu.tools.chart_drawing import draw  # noqa: E402
 from wenshu.tools.chart_theme import DARK, INCH, LABEL, LIGHT, SUBTITLE, TICK, TITLE, Theme, points  # noqa: E402
 
-__all__ = ["Axes", "Page", "render_chart"]
+__all__ = ["Axes", "Figure", "Page", "draw_figure", "render_chart"]
 
 Format = Literal["png", "svg"]
 
@@ -61,18 +62,36 @@ def render_chart(
 
     The same arguments give the same bytes. Raises `EngineError` with code `font_missing` if the font is not installed.
     """
-    theme = DARK if dark else LIGHT
+    with _drawing():
+        page = _drawn(chart, table, language, dark)
+        try:
+            return page.bytes(format)
+        finally:
+            page.figure.clear()
+
+
+def draw_figure(chart: Chart, table: ResultTable, *, language: Language, dark: bool = False) -> Figure:
+    """Draw the same chart as a matplotlib Figure. Raises `EngineError` with code `font_missing` if the font is not installed."""
+    with _drawing():
+        page = _drawn(chart, table, language, dark)
+        page.settle()
+        return page.figure
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
     with ONE_AT_A_TIME, rc_context():
         rcdefaults()
         rcParams.update(STYLE)
         _register_fonts()
-        page = Page(language, theme)
-        try:
-            page.head(chart.title, chart.subtitle)
-            draw(page, chart, table)
-            return page.bytes(format)
-        finally:
-            page.figure.clear()
+        yield
+
+
+def _drawn(chart: Chart, table: ResultTable, language: Language, dark: bool) -> "Page":
+    page = Page(language, DARK if dark else LIGHT)
+    page.head(chart.title, chart.subtitle)
+    draw(page, chart, table)
+    return page
 
 
 @cache
@@ -202,8 +221,8 @@ class Page:
         """Write a remark at the foot of the page."""
         self.text(self.pad, self.height - 22, self.drawable(note), TICK, self.theme.muted)
 
-    def bytes(self, format: Format) -> bytes:
-        """Put everything in its place, now that the height is known, and write the picture."""
+    def settle(self) -> None:
+        """Put everything in its place, now that the height is known."""
         self.figure.set_size_inches(self.width / INCH, self.height / INCH)
         for text, x, y in self._texts:
             text.set_position((x / self.width, 1 - y / self.height))
@@ -212,6 +231,10 @@ class Page:
         for axes, (left, top, right, bottom) in self._axes:
             width, height = (right - left) / self.width, (bottom - top) / self.height
             axes.set_position((left / self.width, 1 - bottom / self.height, width, height))
+
+    def bytes(self, format: Format) -> bytes:
+        """Write the picture with everything in its place."""
+        self.settle()
         written = BytesIO()
         metadata = {"Software": None} if format == "png" else {"Date": None, "Creator": None}
         self.figure.savefig(written, format=format, metadata=metadata, facecolor=self.theme.ground)

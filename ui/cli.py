@@ -4,6 +4,7 @@ Everything heavy is imported by the command that needs it, so that `wenshu ask` 
 """
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +13,13 @@ import typer
 
 from wenshu.semantic_layer.errors import WenshuError
 from wenshu.semantic_layer.text import Language
-from wenshu.ui import chart_file, console
+from wenshu.ui import chart_file, console, csv_file
+from wenshu.ui.cli_audit import audit
+from wenshu.ui.cli_feedback import feedback_app
 from wenshu.ui.cli_files import data_app, model_app
 from wenshu.ui.cli_options import (
     BatchOption,
+    CsvOption,
     DbOption,
     Format,
     FormatOption,
@@ -25,10 +29,12 @@ from wenshu.ui.cli_options import (
     PlannerName,
     PlannerOption,
     PortOption,
+    ProxyOption,
+    UserHeaderOption,
     UserOption,
     UsersOption,
-    assistant_of,
     layer_of,
+    reception_of,
     reply_language,
     status_line,
     usage,
@@ -42,19 +48,21 @@ from wenshu.ui.exchange import (
     body_of,
     compiled_sql,
     day_of,
+    export,
     failure,
     query_failure,
     query_of,
     question_of,
     run_query,
+    run_sql,
     user_of,
 )
 from wenshu.ui.json_lines import UsageError, json_lines, read_text
 
 if TYPE_CHECKING:
     from wenshu.assistant.answer import Answer
-    from wenshu.assistant.assistant import Assistant
     from wenshu.assistant.question import Question
+    from wenshu.ui.reception import Reception
 
 
 DEMO_QUESTION = "上个月各渠道的成交额"
@@ -67,6 +75,8 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
 app.add_typer(templates_app, name="templates")
+app.add_typer(feedback_app, name="feedback")
+app.command("audit")(audit)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -99,6 +109,7 @@ def ask(
     user: UserOption = None,
     users: UsersOption = None,
     chart: Annotated[Path | None, typer.Option("--chart", help="Write the chart to this .png or .svg file.")] = None,
+    csv: CsvOption = None,
     format: FormatOption = Format.TEXT,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL that ran, too.")] = False,
 ) -> None:
@@ -112,16 +123,15 @@ def ask(
         raise usage(
             "--chart takes one question and a .png or .svg file.", "--chart 用于单个问题，文件须为 .png 或 .svg。"
         )
+    if csv is not None and batch is not None:
+        raise usage("--csv takes one question.", "--csv 用于单个问题。")
     if batch is not None:
 
         def answering() -> Respond:
-            visitors = visitors_of(model, db, planner, reply_language(lang), users)
-
-            def respond(item: dict[str, Any]) -> dict[str, Any]:
-                question = question_of(item, reply_language(lang, item["text"]), user)
-                return answer_to_json(visitors.assistant(question.user).ask(question))
-
-            return respond
+            reception = reception_of(model, db, planner, reply_language(lang), users, door="ask")
+            return lambda item: answer_to_json(
+                reception.ask(question_of(item, reply_language(lang, item["text"]), user))
+            )
 
         answer_lines(batch, "text", partial(reply_language, lang), answering, failure)
     text = console.readable(" ".join(words or ()))
@@ -129,9 +139,13 @@ def ask(
     with reported(language, failure if format is Format.JSON else None):
         if chart is not None:
             chart_file.check_writable(chart)
-        assistant = assistant_of(model, db, planner, language, user, users)
-        answer = _watched(assistant, Question(text=text, language=language, user=user), language)
+        if csv is not None:
+            csv_file.check_writable(csv)
+        reception = reception_of(model, db, planner, language, users, door="ask")
+        answer = _watched(reception, Question(text=text, language=language, user=user), language)
         path = chart_file.write_chart(answer, chart) if chart else None
+        if csv is not None and answer.query is not None:
+            export(reception, user, answer.query, csv, language)
         if format is Format.JSON:
             write_json(answer_to_json(answer, chart_path=path))
         else:
@@ -148,33 +162,43 @@ def query(
     user: UserOption = None,
     users: UsersOption = None,
     lang: LangOption = Lang.AUTO,
+    csv: CsvOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print the SQL instead of running it.")] = False,
 ) -> None:
     """Compile and run one semantic query given as JSON. 运行一个 JSON 语义查询。"""
     if (file is None) == (batch is None):
         raise usage("Give one file, or --batch FILE.", "请给出一个文件，或用 --batch 指定文件。")
+    if csv is not None and (batch is not None or explain):
+        raise usage("--csv takes one query that runs.", "--csv 用于运行单个查询。")
     language = reply_language(lang)
     if batch is not None:
 
         def answering() -> Respond:
-            visitors = visitors_of(model, db, PlannerName.RULES, language, users)
+            reception = reception_of(model, db, PlannerName.RULES, language, users, door="query")
 
             def respond(item: dict[str, Any]) -> dict[str, Any]:
-                layer = visitors.layer(user_of(item, user))
+                body, today, asker = body_of(item), day_of(item), user_of(item, user)
                 if explain:
-                    return {"id": "", "sql": compiled_sql(layer, body_of(item), day_of(item))}
-                return run_query(layer, body_of(item), day_of(item), language)
+                    return {"id": "", "sql": compiled_sql(reception.layer(asker), body, today)}
+                return run_query(reception, asker, body, today, language)
 
             return respond
 
         answer_lines(batch, None, partial(reply_language, lang), answering, query_failure)
     with reported(language, None if explain else query_failure):
         body = query_of(read_text(file or ""))
-        layer = layer_of(model, db, language, user, users)
         if explain:
-            write(compiled_sql(layer, body, None))
+            write(compiled_sql(layer_of(model, db, language, user, users), body, None))
         else:
-            write_json(run_query(layer, body, None, language))
+            reception = reception_of(model, db, PlannerName.RULES, language, users, door="query")
+            from wenshu.semantic_layer.query import query_from_json
+
+            if csv is not None:
+                csv_file.check_writable(csv)
+            out = run_query(reception, user, body, None, language)
+            if csv is not None:
+                export(reception, user, query_from_json(body), csv, language)
+            write_json(out)
 
 
 @app.command("check-sql")
@@ -216,7 +240,8 @@ def sql(
 
     language = reply_language(lang)
     with reported(language, query_failure if format is Format.JSON else None):
-        guarded, table = layer_of(model, db, language, user, users).sql(console.readable(statement))
+        reception = reception_of(model, db, PlannerName.RULES, language, users, door="sql")
+        guarded, table = run_sql(reception, user, console.readable(statement), language)
         if format is Format.JSON:
             write_json({"status": "answered", **table_to_json(table, language), "sql": guarded.sql, "problem": None})
         else:
@@ -273,7 +298,8 @@ def evaluate(
             if isinstance(item, UsageError):
                 raise item
         found = []
-        for verdict in verdicts(assistant_of(model, db, planner, language, user, users), Path(file)):
+        reception = reception_of(model, db, planner, language, users, door="eval")
+        for verdict in verdicts(reception.assistant(user), Path(file), lambda q: reception.ask(replace(q, user=user))):
             found.append(verdict)
             if format is Format.TEXT and not verdict.right:
                 write(verdict_line(verdict, language))
@@ -289,12 +315,24 @@ def chat(
     model: ModelOption = "shop",
     db: DbOption = None,
     planner: PlannerOption = PlannerName.AUTO,
+    user: UserOption = None,
+    users: UsersOption = None,
+    user_header: UserHeaderOption = None,
+    proxy: ProxyOption = None,
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Serve the chat page on this machine. 打开聊天页面。"""
+    from wenshu.ui.entrance import LOCAL_PEERS
+
+    if user and user_header:
+        raise usage("Give --user or --user-header, not both.", "--user 与 --user-header 只能给出一个。")
     language = reply_language(lang)
     with reported(language):
-        _serve(assistant_of(model, db, planner, language), port)
+        reception = reception_of(model, db, planner, language, users, door="chat")
+        if user_header is None:
+            reception.assistant(user)  # one who may see nothing learns it now and not on the page
+        peers = tuple(proxy or LOCAL_PEERS)
+        _serve(reception, port, user=user, header=user_header, peers=peers)
 
 
 @app.command()
@@ -308,24 +346,26 @@ def demo(
 
     language = reply_language(Lang.AUTO, DEMO_QUESTION)
     with reported(language):
-        assistant = assistant_of("shop", None, PlannerName.AUTO, language)
+        reception = reception_of("shop", None, PlannerName.AUTO, language, door="demo")
         write(f'$ wenshu ask "{DEMO_QUESTION}"', "")
-        answer = _watched(assistant, Question(text=DEMO_QUESTION, language=language), language)
+        answer = _watched(reception, Question(text=DEMO_QUESTION, language=language), language)
         _write_answer(answer, chart_file.write_chart(answer, home() / "demo-chart.png"))
         if serve:
-            _serve(assistant, port)
+            _serve(reception, port)
     raise typer.Exit(_exit_code(answer))
 
 
-def _watched(assistant: "Assistant", question: "Question", language: Language) -> "Answer":
+def _watched(reception: "Reception", question: "Question", language: Language) -> "Answer":
     """Answer a question and show the stages on a terminal meanwhile."""
     from wenshu.assistant.answer import Answer
+    from wenshu.assistant.planner import SAY
 
     with status_line(language) as status:
-        for step in assistant.stream(question):
+        for step in reception.stream(question):
             if isinstance(step, Answer):
                 return step
-            status.show(step.text)
+            if step.key != SAY:
+                status.show(step.text)
     raise AssertionError("the stream ends with the answer")
 
 
@@ -344,14 +384,17 @@ def _write_answer(answer: "Answer", chart: Path | None, sql: bool = False) -> No
         write(*shown(answer, chart, sql=sql))
 
 
-def _serve(assistant: "Assistant", port: int | None) -> None:
+def _serve(reception: "Reception", port: int | None, **who: Any) -> None:
+    from wenshu.ui.entrance import Entrance
     from wenshu.ui.gradio_app import serve
+    from wenshu.ui.workspace import history
 
     serve(
-        assistant,
+        Entrance(assistant_for=reception.assistant, answers=reception.stream, **who),
         port=port,
         on_ready=lambda address: write(f"\n问数 Wenshu: {address}   (Ctrl-C to stop 按 Ctrl-C 退出)"),
         on_notice=lambda text: print(f"{text.en} {text.zh}", file=sys.stderr),
+        history=history(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Owns the commands about files: building demo databases, checking model files. Presentation only."""
+"""Owns the commands about files: building demo databases, checking model files, making them of data files. Presentation only."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from wenshu.semantic_layer.text import Text
-from wenshu.ui.cli_options import DataSet, Lang, LangOption, reply_language, layer_of, status_line, usage
+from wenshu.ui.cli_options import DataSet, Lang, LangOption, reply_language, status_line, usage
 from wenshu.ui.console import ANSWERED, FAILED, reported, write
 
 data_app = typer.Typer(no_args_is_help=True, help="Build the demo databases. 生成演示数据。")
@@ -50,15 +50,37 @@ def model_check(
     with reported(language):
         loaded = load_model(path)
         if db is not None:
-            from wenshu.ui.workspace import misfits
+            from wenshu.ui.workspace import misfits, open_layer
 
-            for problem, names in misfits(layer_of(path, db, language)).items():
+            with status_line(language) as status:
+                layer = open_layer(path, db, progress=status.progress)
+            for problem, names in misfits(layer).items():
                 write(f"{problem.in_(language)} ({', '.join(names)})")
                 code = FAILED
         counts = (len(loaded.datasets), len(loaded.dimensions), len(loaded.metrics))
         shape = Text("{}: {} datasets, {} dimensions, {} metrics.", "{}：{} 个数据集，{} 个维度，{} 个指标。")
         write(shape.in_(language).format(loaded.name, *counts))
     raise typer.Exit(code)
+
+
+@model_app.command("propose")
+def model_propose(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, TSV, Excel (.xlsx) or Parquet files.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for model.yml and data.duckdb.")],
+    timezone: Annotated[str | None, typer.Option("--timezone", help="The clock of moments that name a time zone.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the model that is there.")] = False,
+    lang: LangOption = Lang.AUTO,
+) -> None:
+    """Make a database and a model of data files. 由数据文件生成数据库与模型。"""
+    from wenshu.ui.uploads import propose_tried
+
+    language = reply_language(lang)
+    with reported(language):
+        with status_line(language) as status:
+            proposal = propose_tried(files, out, timezone=timezone, replace=replace, progress=status.progress)
+        write(*(text.in_(language) for text in (*proposal.understood, *proposal.findings)), "")
+        for example in proposal.examples[:3]:
+            write(f'wenshu ask "{example.in_(language)}" --model {proposal.model_path} --db {proposal.database}')
 
 
 @model_app.command("schema")

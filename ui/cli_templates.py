@@ -1,5 +1,6 @@
 """Owns the commands about saved questions: list, run, save and remove them. Presentation only."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,12 +15,16 @@ from wenshu.ui.cli_options import (
     LangOption,
     ModelOption,
     PlannerName,
-    assistant_of,
+    UserOption,
+    UsersOption,
+    layer_of,
+    reception_of,
     reply_language,
 )
 from wenshu.ui.console import EXIT_CODES, complain, reported, write, write_json
 
 if TYPE_CHECKING:
+    from wenshu.assistant.template_files import Templates
     from wenshu.assistant.templates import Template
 
 templates_app = typer.Typer(no_args_is_help=True, help="Saved questions. 已保存的问题模板。")
@@ -28,16 +33,19 @@ NameArgument = Annotated[str, typer.Argument(help="The template's name.")]
 
 @templates_app.command("list")
 def templates_list(
-    model: ModelOption = "shop", lang: LangOption = Lang.AUTO, format: FormatOption = Format.TEXT
+    model: ModelOption = "shop",
+    db: DbOption = None,
+    user: UserOption = None,
+    users: UsersOption = None,
+    lang: LangOption = Lang.AUTO,
+    format: FormatOption = Format.TEXT,
 ) -> None:
     """List the saved questions by category. 列出问题模板。"""
     from wenshu.assistant.templates import CATEGORIES
-    from wenshu.semantic_layer.loader import load_model
-    from wenshu.ui.workspace import templates_of
 
     language = reply_language(lang)
     with reported(language):
-        templates = templates_of(load_model(model))
+        templates = _templates(model, db, user, users, language)
         found = sorted(templates.all, key=lambda template: template.category)
         for problem in templates.errors:
             complain(problem, language)
@@ -58,6 +66,8 @@ def templates_run(
     values: Annotated[list[str] | None, typer.Option("--set", help="A parameter, e.g. period=2026-09.")] = None,
     model: ModelOption = "shop",
     db: DbOption = None,
+    user: UserOption = None,
+    users: UsersOption = None,
     lang: LangOption = Lang.AUTO,
     format: FormatOption = Format.TEXT,
 ) -> None:
@@ -70,11 +80,12 @@ def templates_run(
     language = reply_language(lang, " ".join(values or ()))
     with reported(language):
         given = dict(_pair(item) for item in values or ())
-        assistant = assistant_of(model, db, PlannerName.RULES, language)
-        template = templates_of(assistant.model).get(name)
+        reception = reception_of(model, db, PlannerName.RULES, language, users, door="templates")
+        assistant = reception.assistant(user)
+        template = templates_of(assistant.model, assistant.layer.policy_fingerprint).get(name)
         filled = template.filled(given, assistant.model, as_of=assistant.layer.as_of(), language=language)
-        question = Question(text=template.asked(given, language), language=language)
-        answer = assistant.answer_plan(question, filled.plan())
+        question = Question(text=template.asked(given, language), language=language, user=user)
+        answer = reception.answer_plan(question, filled.plan())
         if format is Format.JSON:
             write_json(answer_to_json(answer))
         else:
@@ -90,6 +101,8 @@ def templates_save(
     category: Annotated[str, typer.Option("--category", help="Under which heading.")] = "other",
     model: ModelOption = "shop",
     db: DbOption = None,
+    user: UserOption = None,
+    users: UsersOption = None,
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Save a question as a template; its period becomes a parameter. 保存问题模板。"""
@@ -99,8 +112,9 @@ def templates_save(
 
     language = reply_language(lang, question)
     with reported(language):
-        assistant = assistant_of(model, db, PlannerName.RULES, language)
-        answer = assistant.ask(Question(text=question, language=language))
+        reception = reception_of(model, db, PlannerName.RULES, language, users, door="templates")
+        assistant = reception.assistant(user)
+        answer = reception.ask(Question(text=question, language=language, user=user))
         if answer.query is None:
             problem = answer.problem
             raise QueryError(
@@ -112,17 +126,36 @@ def templates_save(
             name, answer.query, question=question, title=title or question, as_of=assistant.layer.as_of(),
             language=language, category=category,
         )  # fmt: skip
-        write(str(templates_of(assistant.model).save(template)))
+        write(str(templates_of(assistant.model, assistant.layer.policy_fingerprint).save(template)))
 
 
 @templates_app.command("remove")
-def templates_remove(name: NameArgument, model: ModelOption = "shop", lang: LangOption = Lang.AUTO) -> None:
+def templates_remove(
+    name: NameArgument,
+    model: ModelOption = "shop",
+    db: DbOption = None,
+    user: UserOption = None,
+    users: UsersOption = None,
+    lang: LangOption = Lang.AUTO,
+) -> None:
     """Remove a saved question of your own. 删除问题模板。"""
+    language = reply_language(lang)
+    with reported(language):
+        _templates(model, db, user, users, language).delete(name)
+
+
+def _templates(
+    model: str, db: Path | None, user: str | None, users: Path | None, language: Language
+) -> "Templates":
+    """Return the saved questions that a person may see; without policies no database is opened for it."""
     from wenshu.semantic_layer.loader import load_model
     from wenshu.ui.workspace import templates_of
 
-    with reported(reply_language(lang)):
-        templates_of(load_model(model)).delete(name)
+    loaded = load_model(model)
+    if not loaded.policies:
+        return templates_of(loaded)
+    layer = layer_of(model, db, language, user, users)
+    return templates_of(layer.model, layer.policy_fingerprint)
 
 
 def _listed(template: "Template", language: Language) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 Knows no option. One line of a batch that fails leaves the others alone.
 """
 
+import json
+import sys
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -17,7 +20,11 @@ from wenshu.ui.json_lines import UsageError, json_lines, parse_json
 
 if TYPE_CHECKING:
     from wenshu.assistant.answer import Answer
+    from wenshu.semantic_layer.guard import GuardedStatement
     from wenshu.semantic_layer.layer import SemanticLayer
+    from wenshu.semantic_layer.query import Query
+    from wenshu.semantic_layer.table import ResultTable
+    from wenshu.ui.reception import Ran, Reception
 
 Json = dict[str, Any]
 Respond = Callable[[Json], Json]
@@ -64,14 +71,20 @@ def answer_lines(
 
 def question_of(item: Json, language: Language, user: str | None) -> Question:
     """Return the question of a line; `user` asks where the line names nobody."""
-    conversation, asker = item.get("conversation"), item.get("user", user)
+    conversation = item.get("conversation")
     return Question(
         text=item["text"],
         language=language,
         today=day_of(item),
         conversation=None if conversation is None else str(conversation),
-        user=None if asker is None else str(asker),
+        user=user_of(item, user),
     )
+
+
+def user_of(item: Json, user: str | None) -> str | None:
+    """Return who asks in a line: whom it names, else `user`."""
+    asker = item.get("user", user)
+    return None if asker is None else str(asker)
 
 
 def day_of(item: Json) -> date | None:
@@ -113,12 +126,48 @@ def compiled_sql(layer: "SemanticLayer", body: Any, today: date | None) -> str:
     return layer.compile(query_from_json(body), today=today).sql
 
 
-def run_query(layer: "SemanticLayer", body: Any, today: date | None, language: Language) -> Json:
-    """Return the answer to a semantic query, without prose."""
+def run_query(
+    reception: "Reception", user: str | None, body: Any, today: date | None, language: Language
+) -> Json:
+    """Return the answer to a person's semantic query, without prose."""
     from wenshu.assistant.assistant import answer_query
     from wenshu.semantic_layer.query import query_from_json
+    from wenshu.ui.reception import Ran
 
-    return _without_text(answer_query(layer, query_from_json(body), today=today, language=language))
+    def work(layer: "SemanticLayer") -> "Ran[Json]":
+        out = _without_text(answer_query(layer, query_from_json(body), today=today, language=language))
+        return Ran(result=out, sql=out["sql"], rows=len(out["rows"]), query=out["query"])
+
+    return reception.run(json.dumps(body, ensure_ascii=False), user, language, work)
+
+
+def export(reception: "Reception", user: str | None, query: "Query", path: "Path", language: Language) -> None:
+    """Write all rows of a person's query to a CSV file and say on standard error how many."""
+    from wenshu.semantic_layer.query import query_to_json
+    from wenshu.ui.csv_file import all_rows, write_csv
+    from wenshu.ui.reception import Ran
+
+    asked = query_to_json(query)
+
+    def work(layer: "SemanticLayer") -> "Ran[ResultTable]":
+        table = all_rows(layer, query)
+        return Ran(result=table, sql=layer.compile(query).sql, rows=len(table.rows), query=asked)
+
+    table = reception.run(f"--csv {json.dumps(asked, ensure_ascii=False)}", user, language, work)
+    print(write_csv(table, path, language).in_(language), file=sys.stderr)
+
+
+def run_sql(
+    reception: "Reception", user: str | None, statement: str, language: Language
+) -> "tuple[GuardedStatement, ResultTable]":
+    """Return a person's statement as it ran, and its rows."""
+    from wenshu.ui.reception import Ran
+
+    def work(layer: "SemanticLayer") -> "Ran[tuple[GuardedStatement, ResultTable]]":
+        guarded, table = layer.sql(statement)
+        return Ran(result=(guarded, table), sql=guarded.sql, rows=len(table.rows))
+
+    return reception.run(statement, user, language, work)
 
 
 def failure(error: WenshuError, language: Language) -> Json:

@@ -13,7 +13,7 @@ MAX_BODY = 1_000_000
 
 # What the page itself calls. Files, uploads, proxying, the API and its description are not among it.
 OPEN = frozenset(
-    ["/", "/healthz", "/favicon.ico", "/theme.css"]
+    ["/", "/healthz", "/favicon.ico", "/theme.css", "/complete", "/actions"]
     + [f"/gradio_api/{name}" for name in ("queue/join", "queue/data", "cancel", "reset")]
 )
 OPEN_BELOW = ("/assets/", "/static/", "/gradio_api/heartbeat/")

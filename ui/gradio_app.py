@@ -4,38 +4,53 @@ What an answer looks like is present.py's and answer_html.py's; this module move
 Assistant. Everything the page needs comes from this server: no font, script or image from elsewhere, no file route.
 """
 
+import asyncio
 import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib.resources import files
+from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import uvicorn
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from wenshu.assistant.answer import Answer, Problem
-from wenshu.assistant.assistant import Step
-from wenshu.assistant.question import MAX_LENGTH, Question, language_of
+from wenshu.assistant.answer import Answer
+from wenshu.assistant.planner import SAY, Step
+from wenshu.assistant.question import MAX_LENGTH, Context, Question, language_of
+from wenshu.semantic_layer.cancellation import cancelled_by
 from wenshu.semantic_layer.errors import WenshuError
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.ui import answer_html as html
 from wenshu.ui import page_texts as words
+from wenshu.ui.entrance import Doorkeeper, Entrance, open_to_all
 from wenshu.ui.gate import Gate
-from wenshu.ui.present import Block, Picture, present, to_csv
+from wenshu.ui.history import History
+from wenshu.ui.page_actions import PageActions, sent_json
+from wenshu.ui.page_turn import failed_answer, kept_turn_html, message, shown_answer
+from wenshu.ui.store import Store
+from wenshu.ui.waiting import MOST_WAITING, Ticket, WaitingLine
 
 if TYPE_CHECKING:
     from wenshu.assistant.assistant import Assistant
+    from wenshu.assistant.template_files import Templates
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 7860
-MAX_AT_ONCE = 4
+MAX_AT_ONCE = 4  # questions at work; the others wait in line
+LOOK = 0.2  # seconds between two looks at the line
+TELL = 2.0  # seconds at least between two places that one person is told
+SIGN_OF_LIFE = 1.0  # seconds after which a page is sent something, even if there is nothing new
+WAIT = "in line"
 LANGUAGES: list[tuple[str, Language]] = [("中文", "zh"), ("English", "en")]
 
 ICON = html.LOGO.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"')
@@ -45,11 +60,12 @@ log = logging.getLogger("wenshu.ui")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Hold where one browser tab is: its conversation, the number of its turns, and the question at work."""
+    """Hold where one browser tab is: its conversation, the number of its last turn, and the question at work, which is turn `at`."""
 
     conversation: str
     turn: int = 0
     question: str = ""
+    at: int = 0
 
 
 def new_session() -> Session:
@@ -57,7 +73,7 @@ def new_session() -> Session:
     return Session(secrets.token_urlsafe(16))
 
 
-def build_page(assistant: "Assistant", *, language: Language | None = None) -> gr.Blocks:
+def build_page(entrance: Entrance, history: History, *, language: Language | None = None) -> gr.Blocks:
     """Return the chat page; `language` fixes the interface's first language, else the browser's is taken."""
     first: Language = language or "zh"
     page = gr.Blocks(title=words.TITLE.in_(first), analytics_enabled=False, fill_width=True)
@@ -70,7 +86,7 @@ def build_page(assistant: "Assistant", *, language: Language | None = None) -> g
         thread = gr.HTML(
             None,
             html_template='<div class="thread"></div><p role="status" class="sr-only"></p>',
-            js_on_load=_page_file("page.js"),
+            js_on_load="".join(map(_page_file, ("page.js", "completion.js", "desk.js"))),
             apply_default_css=False,
             elem_id="conversation",
         )
@@ -84,7 +100,7 @@ def build_page(assistant: "Assistant", *, language: Language | None = None) -> g
             dark = gr.Checkbox(visible=False)
             hint = gr.HTML("", elem_id="help", js_on_load=None, apply_default_css=False)
 
-        desk = _Desk(assistant, language)
+        desk = _Desk(entrance, history, language)
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         quick: dict[str, Any] = {**hidden, "concurrency_limit": None}
         interface = [switch, header, new, box, send, stop, hint, thread]
@@ -97,18 +113,25 @@ def build_page(assistant: "Assistant", *, language: Language | None = None) -> g
             [box, session, switch, dark],
             news,
             js=_SEE_DARK,
-            concurrency_limit=MAX_AT_ONCE,
+            concurrency_limit=None,  # the line lets them in
             trigger_mode="once",
             **hidden,
         )
         stop.click(desk.stop, [session, switch], news, cancels=asking, **quick)
         new.click(desk.restart, [switch], news, cancels=asking, **quick)
-    page.queue(max_size=64, api_open=False)
+        thread.select(desk.reopen, [switch, dark], news, js=_SEE_DARK_ONLY, cancels=asking, **quick)
+    page.queue(max_size=MOST_WAITING * 2, api_open=False)
     return page
 
 
-def create_app(assistant: "Assistant") -> FastAPI:
-    """Return the web application: the page at "/", its health at "/healthz", and nothing else."""
+def create_app(asked: "Assistant | Entrance", history: History | None = None) -> FastAPI:
+    """Return the web application: the page at "/", what completes a question and does the rest, its health, and nothing else.
+
+    Without a `history` conversations are kept as long as the application runs.
+    """
+    entrance = asked if isinstance(asked, Entrance) else open_to_all(asked)
+    history = history or History(Store(None))
+    actions = PageActions(entrance, history, saved_questions, lambda: datetime.now().astimezone())
     app = FastAPI(title=words.NAME, docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
@@ -119,9 +142,18 @@ def create_app(assistant: "Assistant") -> FastAPI:
     def icon() -> Response:
         return Response(ICON, media_type="image/svg+xml")
 
+    @app.post("/complete")
+    async def complete(request: Request) -> JSONResponse:
+        return JSONResponse(await _completions(entrance, request))
+
+    @app.post("/actions")
+    async def act(request: Request) -> JSONResponse:
+        sent = sent_json(request.headers.get("content-type", ""), await request.body())
+        return JSONResponse(await to_thread.run_sync(actions.perform, entrance.name_in(request.headers.raw), sent))
+
     gr.mount_gradio_app(
         app,
-        build_page(assistant),
+        build_page(entrance, history),
         path="/",
         server_name=HOST,
         footer_links=[],
@@ -135,19 +167,21 @@ def create_app(assistant: "Assistant") -> FastAPI:
         mcp_server=False,
         theme=_theme(),
         css=_page_file("page.css"),
-        head=_HEAD,
+        head=f"{_HEAD}<style>{_page_file('desk.css')}</style>",  # as it is: Gradio rewrites what it gets as css
     )
+    app.add_middleware(Doorkeeper, entrance=entrance)
     app.add_middleware(Gate)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     return app
 
 
 def serve(
-    assistant: "Assistant",
+    asked: "Assistant | Entrance",
     *,
     port: int | None = None,
     on_ready: Callable[[str], None],
     on_notice: Callable[[Text], None] = log.warning,
+    history: History | None = None,
 ) -> None:
     """Serve the page on this machine only until Ctrl-C; `on_ready` is told its address once it answers.
 
@@ -156,8 +190,9 @@ def serve(
     listener = _listen(port, on_notice)
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        create_app(assistant), log_level="error", access_log=False, timeout_graceful_shutdown=1, server_header=False
-    )
+        create_app(asked, history), log_level="error", access_log=False, timeout_graceful_shutdown=1, server_header=False,
+        proxy_headers=False,  # who the peer is may not be up to a header
+    )  # fmt: skip
     with listener, suppress(KeyboardInterrupt):
         _Server(config, lambda: on_ready(address)).run(sockets=[listener])
 
@@ -199,8 +234,10 @@ def _listen(port: int | None, on_notice: Callable[[Text], None]) -> socket.socke
 class _Desk:
     """Answers the page's events; holds nothing of any one browser."""
 
-    def __init__(self, assistant: "Assistant", language: Language | None) -> None:
-        self._assistant = assistant
+    def __init__(self, entrance: Entrance, history: History, language: Language | None) -> None:
+        self._entrance = entrance
+        self._history = history
+        self._line = WaitingLine(MAX_AT_ONCE)
         self._language = language
 
     def open(self, kept: str | None, request: gr.Request) -> list[Any]:
@@ -208,112 +245,195 @@ class _Desk:
         if kept not in ("zh", "en"):
             kept = self._language or _preferred(request.headers.get("accept-language", ""))
         session = new_session()
-        return [*self.relabel("zh" if kept == "zh" else "en", session), session]
+        return [*self.relabel("zh" if kept == "zh" else "en", session, request), session]
 
-    def relabel(self, language: Language, session: Session | None) -> list[Any]:
+    def relabel(self, language: Language, session: Session | None, request: gr.Request) -> list[Any]:
         """Return the whole interface in another language; the conversation stays."""
         return [
             gr.update(value=language, label=words.LANGUAGE.in_(language)),
-            html.header_html(self._assistant.model.label.in_(language), language),
+            html.header_html(self._assistant(request).model.label.in_(language), language),
             gr.update(value=words.NEW.in_(language)),
             gr.update(placeholder=words.PLACEHOLDER.in_(language), label=words.QUESTION.in_(language)),
             gr.update(value=words.SEND.in_(language)),
             gr.update(value=words.STOP.in_(language)),
             html.help_html(language),
-            self._welcome(session or new_session(), language),
+            self._welcome(session or new_session(), language, request),
         ]
 
     async def ask(
-        self, typed: str, session: Session | None, interface: Language, dark: bool, event: gr.EventData
+        self,
+        typed: str,
+        session: Session | None,
+        interface: Language,
+        dark: bool,
+        event: gr.EventData,
+        request: gr.Request,
     ) -> AsyncIterator[list[Any]]:
-        """Yield the turn as it grows; when it is stopped, the step at work ends by itself in the background."""
-        growing = self._grow(typed, session, interface, dark, event)
-        while news := await to_thread.run_sync(next, growing, None, abandon_on_cancel=True):
-            yield news
+        """Yield the turn as it grows; when it is stopped, or nobody looks any more, the query at work ends too."""
+        growing = self._grow(typed, session, interface, dark, event, request)
+        given_up = Event()
+
+        def grow() -> list[Any] | None:
+            with cancelled_by(given_up):
+                return next(growing, None)
+
+        try:
+            while True:
+                step = asyncio.ensure_future(to_thread.run_sync(grow, abandon_on_cancel=True))
+                while not (await asyncio.wait([step], timeout=SIGN_OF_LIFE))[0]:
+                    yield [gr.skip()] * len(_news({}, new_session()))  # a page that has gone is noticed here
+                if (news := step.result()) is None:
+                    return
+                if news:
+                    yield news
+                else:
+                    await asyncio.sleep(LOOK)
+        finally:
+            given_up.set()
 
     def _grow(
-        self, typed: str, session: Session | None, interface: Language, dark: bool, event: gr.EventData
+        self,
+        typed: str,
+        session: Session | None,
+        interface: Language,
+        dark: bool,
+        event: gr.EventData,
+        request: gr.Request,
     ) -> Iterator[list[Any]]:
-        """Yield the question, the steps, the answer."""
+        """Yield the question, its place in the line, the steps, the answer; an empty list while there is nothing new."""
         session = session or new_session()
-        clicked = event._data.get("text") if isinstance(event._data, dict) else None
+        sent = event._data if isinstance(event._data, dict) else {}
+        clicked = sent.get("text")
         text = (str(clicked) if clicked is not None else typed or "").strip()[: MAX_LENGTH + 1]
         if not text:
             yield [gr.skip()] * len(_news({}, session))
             return
-        session = replace(session, turn=session.turn + 1, question=text)
+        again = sent.get("at") if sent.get("at") in range(1, session.turn + 1) else None
+        dropped = again is not None and sent.get("keep") is not True  # an edited question is the end of what followed it
+        at = again or session.turn + 1
+        session = replace(session, turn=at if dropped else max(at, session.turn), question=text, at=at)
         language = language_of(text)
-        yield _news(
-            _turn(session, html.steps_html((), language), interface, busy=True), session, busy=True, empty=not clicked
-        )
+        begun = _turn(session, html.steps_html((), language), interface, busy=True)
+        yield _news(begun | {"drop": dropped}, session, busy=True, empty=not clicked)
         steps: tuple[str, ...] = ()
-        for news in self._tell(Question(text=text, conversation=session.conversation), dark):
-            if isinstance(news, Step):
-                steps = (*steps, news.text.in_(language))
-                yield _news(_turn(session, html.steps_html(steps, language), interface, busy=True), session, busy=True)
+        user = self._name(request)
+        question = Question(text=text, conversation=session.conversation, user=user)
+        for news in self._tell(question, at, dropped, dark):
+            if news is None:
+                yield []
+            elif isinstance(news, Step) and news.key == WAIT:
+                shown = html.steps_html((news.text.in_(language),), language)
+                yield _news(_turn(session, shown, interface, busy=True), session, busy=True)
+            elif isinstance(news, Step):
+                shown_steps = (*steps, news.text.in_(language))
+                steps = steps if news.key == SAY else shown_steps  # what is said so far takes the place of what was
+                shown = html.steps_html(shown_steps, language)
+                yield _news(_turn(session, shown, interface, busy=True), session, busy=True)
             else:
                 yield _news(_turn(session, news, interface), session)
+
+    def reopen(self, interface: Language, dark: bool, event: gr.EventData, request: gr.Request) -> list[Any]:
+        """Return a conversation out of the history, or an empty page where there is none of this name any more."""
+        wanted = str(event._data.get("open")) if isinstance(event._data, dict) else ""
+        assistant, user = self._assistant(request), self._name(request)
+        turns = self._history.turns(user or "", assistant.model.name, wanted)
+        if not turns:
+            return self.restart(interface, request)
+        session = Session(wanted, turns[-1].number, turns[-1].question, turns[-1].number)
+        shown = [{"turn": t.number, "html": kept_turn_html(t, assistant, interface, dark)} for t in turns]
+        news = message(wanted, session.turn, html.Html(""), interface, status=words.READY.in_(interface), turns=shown)
+        return _news(news, session, empty=True)
 
     def stop(self, session: Session | None, interface: Language) -> list[Any]:
         """Return the turn as stopped."""
         session = session or new_session()
         return _news(_turn(session, html.stopped_html(language_of(session.question)), interface), session)
 
-    def restart(self, interface: Language) -> list[Any]:
+    def restart(self, interface: Language, request: gr.Request) -> list[Any]:
         """Return an empty page and a new conversation."""
         session = new_session()
-        return _news(self._welcome(session, interface), session, empty=True)
+        return _news(self._welcome(session, interface, request), session, empty=True)
 
-    def _welcome(self, session: Session, language: Language) -> dict[str, Any]:
-        examples = words.group_examples(self._assistant.examples(language), language)
-        return _message(replace(session, turn=0), html.welcome_html(examples, language), language)
+    def _name(self, request: gr.Request) -> str | None:
+        """Return who sent the request that an event came with, whoever the session began with."""
+        assert request.request is not None, "every event of the page comes with a request"
+        return self._entrance.name_in(request.request.headers.raw)
 
-    def _tell(self, question: Question, dark: bool) -> Iterator[Step | html.Html]:
+    def _assistant(self, request: gr.Request) -> "Assistant":
+        return self._entrance.assistant_for(self._name(request))
+
+    def _welcome(self, session: Session, language: Language, request: gr.Request) -> dict[str, Any]:
+        examples = words.group_examples(self._assistant(request).examples(language), language)
+        return message(session.conversation, 0, html.welcome_html(examples, language), language)
+
+    def _tell(self, question: Question, at: int, dropped: bool, dark: bool) -> Iterator[Step | html.Html | None]:
         try:
-            for news in self._assistant.stream(question):
-                if isinstance(news, Answer):
-                    blocks = present(news)
-                    if any(isinstance(block, Picture) for block in blocks):
+            question = replace(question, context=self._context(question, at, dropped))
+            with self._line.turn(question.user or question.conversation or "") as ticket:
+                yield from _waited(ticket)
+                for news in self._entrance.stream(question):
+                    if not isinstance(news, Answer):
+                        yield news
+                        continue
+                    if news.chart is not None and news.chart.kind not in ("number", "table"):
                         yield Step("draw", words.DRAWING)
-                    yield _shown(news, blocks, question.text, dark)
-                else:
-                    yield news
+                    yield shown_answer(news, question.text, dark=dark, turn=self._keep(question, at, news))
         except Exception as problem:  # the page's edge: whatever happened, its reader gets a sentence, not a trace
-            failure = _failed(problem, language_of(question.text))
-            yield _shown(failure, present(failure), question.text, dark)
+            failure = failed_answer(problem, language_of(question.text))
+            yield shown_answer(failure, question.text, dark=dark, turn=self._keep(question, at, failure))
+
+    def _context(self, question: Question, at: int, dropped: bool) -> Context:
+        """Return what a turn may build on, after forgetting what it takes the place of."""
+        owned = (question.user or "", self._entrance.assistant_for(question.user).model.name, question.conversation or "")
+        if dropped:
+            self._history.drop_after(*owned, at)
+        return Context(query=self._history.previous(*owned, at))
+
+    def _keep(self, question: Question, at: int, answer: Answer) -> int | None:
+        try:
+            assistant = self._entrance.assistant_for(question.user)
+            return self._history.keep(
+                question.user or "", assistant.model.name, question.conversation or "", at, question.text, answer,
+                assistant.layer.policy_fingerprint,
+            )  # fmt: skip
+        except Exception:  # the page's edge: an answer that cannot be kept is an answer all the same
+            log.exception("a turn could not be kept")
+            return None
 
 
-def _shown(answer: Answer, blocks: tuple[Block, ...], question: str, dark: bool) -> html.Html:
-    return html.answer_html(
-        blocks,
-        question=question,
-        language=answer.language,
-        status=answer.status,
-        csv=to_csv(answer.table, answer.language) if answer.table else None,
-        picture=lambda picture: _drawn(picture, answer.language, dark),
-    )
+def saved_questions(assistant: "Assistant") -> "Templates":
+    """Return the saved questions that an assistant answers from, else those of its model."""
+    from wenshu.assistant.template_planner import TemplatePlanner
+    from wenshu.ui.workspace import templates_of
+
+    planner, layer = assistant.planner, assistant.layer
+    return planner.templates if isinstance(planner, TemplatePlanner) else templates_of(layer.model, layer.policy_fingerprint)
 
 
-def _drawn(picture: Picture, language: Language, dark: bool) -> bytes | None:
-    from wenshu.tools.render import render_chart
-
+async def _completions(entrance: Entrance, request: Request) -> dict[str, Any]:
+    """Return what may continue the text of a request, for who sent it; nothing for what is no such request."""
     try:
-        return render_chart(picture.chart, picture.table, language=language, dark=dark)
-    except Exception:  # the page's edge: a chart that fails must not take the numbers with it
-        log.exception("a chart could not be drawn")
-        return None
+        sent = await request.json()
+        typed, language = str(sent["typed"])[-MAX_LENGTH:], sent["language"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return {"label": "", "items": []}
+    spoken: Language = "zh" if str(language).startswith("zh") else "en"
+    cut = max(0, len(str(sent["typed"])) - MAX_LENGTH)
+    assistant = entrance.assistant_for(entrance.name_in(request.headers.raw))
+    found = await to_thread.run_sync(assistant.complete, typed, spoken)
+    items = [{"text": item.text, "start": item.start + cut, "note": item.note} for item in found]
+    return {"label": words.COMPLETIONS.in_(spoken), "items": items}
 
 
-def _failed(problem: Exception, language: Language) -> Answer:
-    if isinstance(problem, WenshuError):
-        status, code, message, hint = problem.status, problem.code, problem.message, problem.hint
-    else:
-        log.error("a question failed", exc_info=problem)
-        status, code, message, hint = "error", "unexpected", words.UNEXPECTED, words.UNEXPECTED_HINT
-    said = Problem(code=code, message=message.in_(language), hint=hint.in_(language))
-    return Answer(
-        id=secrets.token_hex(8), status="refused" if status == "refused" else "error", language=language, problem=said
-    )
+def _waited(ticket: Ticket) -> Iterator[Step | None]:
+    """Yield each place that a question has in the line, and None while it stays there."""
+    shown, until = 0, 0.0
+    while place := ticket.place:
+        if place != shown and monotonic() >= until:
+            shown, until = place, monotonic() + TELL
+            yield Step(WAIT, words.place_in_line(place))
+        else:
+            yield None
 
 
 def _news(thread: dict[str, Any], session: Session, *, busy: bool = False, empty: bool = False) -> list[Any]:
@@ -324,22 +444,7 @@ def _news(thread: dict[str, Any], session: Session, *, busy: bool = False, empty
 def _turn(session: Session, answer: html.Html, interface: Language, *, busy: bool = False) -> dict[str, Any]:
     shown = html.turn_html(session.question, answer, interface)
     status = (words.WORKING if busy else words.READY).in_(interface)
-    return _message(session, shown, interface, busy=busy, status=status)
-
-
-def _message(
-    session: Session, shown: html.Html, language: Language, *, busy: bool = False, status: str = ""
-) -> dict[str, Any]:
-    """Return what page.js puts in the conversation: turn 0 is the empty page's welcome."""
-    return {
-        "conversation": session.conversation,
-        "turn": session.turn,
-        "html": str(shown),
-        "busy": busy,
-        "status": status,
-        "language": language,
-        "title": words.TITLE.in_(language),
-    }
+    return message(session.conversation, session.at, shown, interface, busy=busy, status=status)
 
 
 def _preferred(accept_language: str) -> Language:
@@ -376,6 +481,7 @@ _KEEP_LANGUAGE = (
 )
 _RECALL_LANGUAGE = "() => [['zh', 'en'].find((known) => known === sessionStorage.getItem('wenshu.language')) ?? null]"
 _SEE_DARK = "(text, session, language, dark) => [text, session, language, document.body.classList.contains('dark')]"
+_SEE_DARK_ONLY = "(language, dark) => [language, document.body.classList.contains('dark')]"
 _HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark">'

@@ -1,25 +1,34 @@
 // Runs once in the conversation's element. Gradio gives `element`, `props`, `trigger` and `watch`.
-// The server sends one turn at a time as {conversation, turn, html, busy, status, language, ready};
-// earlier turns stay as they are, with what their reader opened or sorted.
+// The server sends one turn at a time as {conversation, turn, html, busy, status, language}; earlier turns stay as they
+// are, with what their reader opened or sorted. A conversation that is opened comes whole, as {turns: [{turn, html}]}.
 const thread = element.querySelector('.thread');
 const status = element.querySelector('[role=status]');
 const within = (event, selector) => event.target instanceof Element && event.target.closest(selector);
 
+const numbered = (turn) => thread.querySelector(`[data-turn="${turn}"]`);
+
+function put(turn, shown) {
+  let section = numbered(turn);
+  if (!section) {
+    section = document.createElement('section');
+    section.dataset.turn = turn;
+    turn === 0 ? thread.prepend(section) : thread.append(section);
+  }
+  section.innerHTML = shown;
+  return section;
+}
+
 function show() {
   const sent = props.value;
   if (!sent) return;
-  if (thread.dataset.conversation !== sent.conversation) {
+  if (thread.dataset.conversation !== sent.conversation || sent.turns) {
     thread.replaceChildren();
     thread.dataset.conversation = sent.conversation;
   }
-  let section = thread.querySelector(`[data-turn="${sent.turn}"]`);
-  const isNew = !section;
-  if (isNew) {
-    section = document.createElement('section');
-    section.dataset.turn = sent.turn;
-    sent.turn === 0 ? thread.prepend(section) : thread.append(section);
-  }
-  section.innerHTML = sent.html;
+  if (sent.drop) thread.querySelectorAll('[data-turn]').forEach((later) => Number(later.dataset.turn) > sent.turn && later.remove());
+  const isNew = !numbered(sent.turn);
+  let section;
+  for (const { turn, html } of sent.turns ?? [sent]) section = put(turn, html);
   if (sent.turn > 0 || thread.children.length === 1) thread.toggleAttribute('data-busy', sent.busy);
   thread.toggleAttribute('data-started', !!thread.querySelector('[data-turn]:not([data-turn="0"])'));
   document.documentElement.lang = sent.language;
@@ -27,6 +36,7 @@ function show() {
   if (status.textContent !== sent.status) status.textContent = sent.status;
   document.body.dataset.ready = '';
   if (sent.turn > 0 && (isNew || !sent.busy)) section.scrollIntoView({ block: 'start' });
+  document.dispatchEvent(new CustomEvent('wenshu:shown', { detail: sent }));
 }
 
 function order(button) {

@@ -18,11 +18,13 @@ HELP = Text(
     "说出指标、时间和想要的拆分，例如“上个月各渠道的成交额”；还可以接着追问“按城市呢？”",
 )
 KEYS = Text("Enter sends, Shift+Enter breaks the line", "Enter 发送，Shift+Enter 换行")
+COMPLETIONS = Text("Suggestions", "输入建议")
 GREETING = Text("What would you like to know?", "想了解哪个数？")
 ASKED = Text("You asked", "您问")
 ANSWERED = Text("Wenshu answered", "问数回答")
 STEPS = Text("Progress", "进度")
 DRAWING = Text("Drawing the chart", "画图")
+WAITING = Text("Waiting for others to be answered: number {} in line", "前面还有人在提问，您排在第 {} 位")
 WORKING = Text("Working …", "处理中……")
 READY = Text("The answer is here.", "回答已给出。")
 STOPPED = Text("Stopped. Nothing was answered.", "已停止，没有给出回答。")
@@ -51,6 +53,11 @@ class ExampleGroup:
 
     label: Text
     words: tuple[str, ...]
+
+
+def place_in_line(place: int) -> Text:
+    """Return what somebody who waits is told."""
+    return Text(WAITING.en.format(place), WAITING.zh.format(place))
 
 
 EXAMPLE_GROUPS = (  # the first group that has a word of the question takes it

@@ -40,6 +40,9 @@ CAVEATS = Text("Please note", "注意事项")
 SOURCES = Text("Tables", "数据来源")
 PLANNER = Text("Understood by", "理解方式")
 ELAPSED = Text("Time", "用时")
+STEPS = Text("Steps", "步骤")
+LANGUAGE_MODEL = Text("Language model", "大模型")
+SENT = Text("What was sent to it", "发送给大模型的内容")
 PLANNERS = {"rules": Text("built-in rules", "内置规则"), "llm": Text("language model", "大模型")}
 COLON = Text(": ", "：")
 LIST = Text(", ", "、")
@@ -324,6 +327,7 @@ def _direction(change: Cell) -> Literal["up", "down", "flat"] | None:
 
 def _receipt_card(receipt: Receipt, sql: str | None, language: Language) -> ReceiptCard:
     planner = PLANNERS.get(receipt.planner)
+    model, went_out = _language_model(receipt, language)
     definitions = tuple(f"{d.label}{COLON.in_(language)}{d.definition}" for d in receipt.definitions)
     entries = (
         (VERIFIED, (receipt.verified,) if receipt.verified else ()),
@@ -336,6 +340,9 @@ def _receipt_card(receipt: Receipt, sql: str | None, language: Language) -> Rece
         (SOURCES, (LIST.in_(language).join(receipt.sources),) if receipt.sources else ()),
         (PLANNER, (planner.in_(language) if planner else receipt.planner,)),
         (ELAPSED, (_elapsed(receipt.elapsed_ms, language),)),
+        (STEPS, tuple(f"{i}. {step.sql}" for i, step in enumerate(receipt.steps, 1))),
+        (LANGUAGE_MODEL, model),
+        (SENT, went_out),
     )
     labels = [definition.label for definition in receipt.definitions]
     return ReceiptCard(
@@ -344,6 +351,19 @@ def _receipt_card(receipt: Receipt, sql: str | None, language: Language) -> Rece
         entries=tuple((label.in_(language), lines) for label, lines in entries if lines),
         sql=sql,
     )
+
+
+def _language_model(receipt: Receipt, language: Language) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a language model took, and all that it was sent."""
+    use = receipt.llm
+    if use is None:
+        return (), ()
+    calls = Text("1 call" if use.calls == 1 else f"{use.calls} calls", f"{use.calls} 次调用")
+    tokens = Text(f"{use.prompt_tokens:,} + {use.completion_tokens:,} tokens", f"{use.prompt_tokens:,} + {use.completion_tokens:,} 个 token")
+    took = [use.model, calls.in_(language), tokens.in_(language), _elapsed(use.seconds * 1000, language)]
+    if use.cost is not None:
+        took.append(Text(f"cost {use.cost:.4f}", f"费用 {use.cost:.4f}").in_(language))
+    return (" · ".join(took),), use.sent
 
 
 def _dates(period: Period | None, language: Language) -> tuple[str, ...]:

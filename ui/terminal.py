@@ -44,6 +44,7 @@ HEADINGS = {
 }
 COUNTED = Text("{right} of {questions} right, {wrong} wrong", "{questions} 题答对 {right} 题，答错 {wrong} 题")
 ALL = Text("All", "全部")
+PER_QUESTION = Text("{seconds:.2f} seconds and {tokens:,.0f} tokens a question", "平均每题 {seconds:.2f} 秒、{tokens:,.0f} 个 token")
 VERDICTS = {True: Text("wrong", "答错"), False: Text("missed", "未答")}
 
 
@@ -107,6 +108,7 @@ def report_lines(report: dict[str, Any], language: Language) -> Iterator[str]:
         rows = [[name or "—", counted.format(**counts)] for name, counts in report[section].items()]
         yield from (f"  {_harmless(line)}" for line in aligned(rows, (False, False)))
     yield f"\n{ALL.in_(language)}{COLON.in_(language)}{counted.format(**report)} ({report['accuracy']:.1%})"
+    yield PER_QUESTION.in_(language).format(**report)
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool], *, ruled: bool = False) -> Iterator[str]:

@@ -1,94 +1,39 @@
-"""Owns where things live on this machine: the user's data folder, the demo databases in it, and opening a layer over them."""
+"""Owns what the doors keep in the user's data folder, and opening a layer as the environment sets it."""
 
 import getpass
-import os
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from wenshu.assistant.template_files import Templates
+from wenshu.semantic_layer import opening
 from wenshu.semantic_layer.errors import EngineError, WenshuError
+from wenshu.semantic_layer.grant import policy_columns
 from wenshu.semantic_layer.layer import SemanticLayer
-from wenshu.semantic_layer.loader import BUILT_IN, load_model
+from wenshu.semantic_layer.loader import BUILT_IN
 from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.opening import Progress, build, database_of, home
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Text
-from wenshu.semantic_layer.worker_engine import WorkerEngine
 from wenshu.ui.audit import AuditLog
+from wenshu.ui.history import History
 from wenshu.ui.settings import audit_settings, engine_settings
+from wenshu.ui.store import Store
 from wenshu.ui.users import users_file
 
-Progress = Callable[[str, float], None]
-
-SHOP_USERS, SHOP_SEED = 20_000, 7
-
-
-def home() -> Path:
-    """Return the user's data folder: `WENSHU_HOME`, else the platform's usual place.
-
-    Raises `EngineError` with code `no_home` where this user has no home folder to put it into.
-    """
-    try:
-        if chosen := os.environ.get("WENSHU_HOME"):
-            return Path(chosen).expanduser().absolute()
-        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share").absolute() / "wenshu"
-    except RuntimeError:  # what pathlib raises for a user without a home
-        raise EngineError(
-            "no_home",
-            Text("There is no home folder to keep data in.", "没有可用于存放数据的用户主目录。"),
-            Text("Set WENSHU_HOME to a folder that you may write to.", "请将 WENSHU_HOME 设为一个可写的文件夹。"),
-        ) from None
-
-
-def database_of(name: str) -> Path:
-    """Return the file of a built-in data set."""
-    return home() / "data" / f"{name}.duckdb"
-
-
-def build(
-    name: str, out: Path, *, users: int | None = None, seed: int | None = None, progress: Progress | None = None
-) -> None:
-    """Write one of the built-in data sets to a file; `out` appears only once it is whole."""
-    match name:
-        case "shop":
-            from wenshu.semantic_layer.shop import build_shop
-
-            build_shop(out, users=users or SHOP_USERS, seed=SHOP_SEED if seed is None else seed, progress=progress)
-        case "cdnow" | "journey":
-            from wenshu.semantic_layer import published
-
-            (published.build_cdnow if name == "cdnow" else published.build_journey)(out, progress=progress)
-        case _:
-            raise EngineError(
-                "unknown_data",
-                Text(f"There is no data set “{name}”.", f"没有名为“{name}”的数据集。"),
-                Text(f"Build one of {', '.join(BUILT_IN)}.", f"可用的数据集：{'、'.join(BUILT_IN)}。"),
-            )
+__all__ = ["Progress", "build", "database_of", "home", "open_layer"]
 
 
 def open_layer(
     model: str, database: Path | None, *, progress: Progress | None = None, loaded: Model | None = None
 ) -> SemanticLayer:
-    """Open a model, read from its file unless it is `loaded`, over its database; a built-in data set that is missing is built first.
+    """Open a model over its database under the limits that the environment sets, by this machine's clock.
 
     Raises `ModelError` for a model that cannot be read and `EngineError` for a database that cannot be opened.
     """
-    loaded = loaded or load_model(model)
-    files = {str(dataset.source): dataset.file for dataset in loaded.datasets if dataset.file}
-    if database is None and model in BUILT_IN:
-        database = _built(model, progress)
-    elif database is None and len(files) < len(loaded.datasets):
-        raise EngineError(
-            "database_not_named",
-            Text(f"The model “{loaded.name}” needs a database.", f"模型“{loaded.name}”需要指定数据库。"),
-            Text("Name it with --db FILE.", "请用 --db FILE 指定。"),
-        )
-    if files and model not in BUILT_IN:
-        folder = Path(model).resolve().parent
-        files = {name: str(folder / path) for name, path in files.items()}
-    engine = WorkerEngine(database, files=files, settings=engine_settings())
-    return SemanticLayer(loaded, engine, clock=date.today, folder=_cache())
+    settings = engine_settings()
+    return opening.open_layer(model, database, clock=date.today, settings=settings, progress=progress, loaded=loaded)
 
 
 def files_version(model: str, users: Path | None) -> str:
@@ -126,48 +71,39 @@ def account() -> str | None:
 
 
 def misfits(layer: SemanticLayer) -> dict[Text, list[str]]:
-    """Return what the database lacks for a model: each problem with the metrics and dimensions that it stops.
+    """Return what the database lacks for a model: each problem with the metrics, dimensions and roles that it stops.
 
     Compiles every one and runs none, so it takes no longer on much data.
     """
-    questions = [(metric.name, Query(metrics=(metric.name,))) for metric in layer.model.metrics]
-    questions += [(d.qualified, Query(dimensions=(d.qualified,))) for d in layer.model.dimensions if not d.pii]
+    model = layer.model
+    questions = [(metric.name, Query(metrics=(metric.name,))) for metric in model.metrics]
+    questions += [(d.qualified, Query(dimensions=(d.qualified,))) for d in model.dimensions if not d.pii]
     found: dict[Text, list[str]] = {}
+    for roles, table, column in policy_columns(model):
+        if column not in layer.tables.get(table, ()):
+            problem = Text(f"The database has no column {table}.{column}, which a policy names.", f"数据库中没有策略所用的列 {table}.{column}。")
+            found.setdefault(problem, []).extend(roles)
+    whole = SemanticLayer(replace(model, policies=()), layer.engine, clock=date.today)
     for name, query in questions:
         try:
-            layer.compile(query)
+            whole.compile(query)
         except WenshuError as error:
             found.setdefault(error.message, []).append(name)
     return found
 
 
-def _built(name: str, progress: Progress | None) -> Path:
-    database = database_of(name)
-    if not database.exists():
-        try:
-            build(name, database, progress=progress)
-        except EngineError as error:
-            if error.code != "cannot_write":
-                raise
-            hint = Text(
-                "Set WENSHU_HOME to a folder that you may write to, or name a database with --db FILE.",
-                "请将 WENSHU_HOME 设为可写的文件夹，或用 --db FILE 指定数据库。",
-            )
-            raise EngineError(error.code, error.message, hint) from None
-    return database
-
-
-def templates_of(model: Model) -> Templates:
-    """Return the saved questions of a model: those that come with it and this user's own."""
+def templates_of(model: Model, rights: str = "") -> Templates:
+    """Return the saved questions of a model: those that come with it and this user's own, apart for each set of `rights`."""
     try:
-        return Templates(model, home() / "templates" / model.name)
+        return Templates(model, home() / "templates" / model.name / rights)
     except EngineError:
         return Templates(model)
 
 
-def _cache() -> Path | None:
-    """Return where to keep what is known of the data between runs; a user without a home keeps nothing."""
+def history() -> History:
+    """Return what the page keeps of people's conversations, in the data folder; a user without a home keeps it until the end."""
     try:
-        return home() / "cache"
+        path = home() / "history.sqlite3"
     except EngineError:
-        return None
+        return History(Store(None))
+    return History(Store(path))

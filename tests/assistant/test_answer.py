@@ -114,7 +114,8 @@ def test_a_whole_answer():
         "period": {"start": "2026-09-01", "end": "2026-10-31", "label": "近两个月"},
         "compared_period": {"start": "2026-07-01", "end": "2026-08-31", "label": "2026-07-01 – 2026-08-31"},
         "filters": ["渠道 = 抖音"], "sources": ["orders", "users"], "caveats": ["只有部分数据。"],
-        "assumptions": ["客单价按用户计算。"], "planner": "rules", "elapsed_ms": 12.3,
+        "assumptions": ["客单价按用户计算。"], "verified": None, "planner": "rules", "elapsed_ms": 12.3,
+        "llm": None, "steps": [], "governed": True,
     }  # fmt: skip
     assert out["problem"] == {"code": "c", "message": "m", "hint": "h"}
     assert (out["options"], out["follow_ups"], out["sql"]) == (["甲"], ["环比呢"], "SELECT 1")

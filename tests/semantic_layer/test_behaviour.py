@@ -96,6 +96,36 @@ def test_channels_keep_users_differently(layer_of: Layers) -> None:
     assert [round(100 * share, 1) for share in shares.values()] == [30.6, 24.0, 21.9, 21.6, 17.2, 10.1]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"dimensions": ["channel"]},
+        {"grain": "week", "period": {"start": "2026-09-01", "end": "2026-10-31"}},
+        {"dimensions": ["city"], "grain": "month", "filters": [{"dimension": "device", "value": "ios"}]},
+        {"period": {"start": "2026-10-01", "end": "2026-10-31"}, "compare": "previous"},
+    ],
+    ids=["by channel", "by week", "by city and month", "compared"],
+)
+def test_retention_on_several_days_is_that_on_each_and_reads_activity_once(
+    layer_of: Layers, asked: dict[str, Any]
+) -> None:
+    layer, names = layer_of("shop"), [f"retention[n={n}]" for n in (1, 7, 90)]
+    together = layer.compile(query_from_json({"metrics": names, **asked}))
+    [statement] = parse(together.statement.sql, dialect="duckdb")
+    assert statement is not None
+    scans = [table for table in statement.find_all(exp.Table) if table.name == "events"]
+    assert len(scans) == (2 if "compare" in asked else 1)
+    table = layer.run(together)
+    keys = len(together.resolved.keys)
+    found = {row[:keys]: row[keys:] for row in table.rows}
+    width = (len(table.columns) - keys) // len(names)
+    for place, name in enumerate(names):
+        alone = run(layer, {"metrics": [name], **asked})
+        assert len(alone.rows) == len(found) > 0
+        for row in alone.rows:
+            assert row[keys:] == found[row[:keys]][place * width : (place + 1) * width]
+
+
 def test_a_release_broke_android_for_a_fortnight(layer_of: Layers) -> None:
     def share(device: str, first: date, last: date) -> float:
         period, kept = {"start": first, "end": last}, [{"dimension": "device", "value": device}]

@@ -8,7 +8,7 @@ import pytest
 
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.periods import Grain, add_months
-from wenshu.semantic_layer.segments import TIERS
+from wenshu.semantic_layer.rfm_segment import TIERS
 from wenshu.semantic_layer.table import Cell, Column, ResultTable, Role
 from wenshu.semantic_layer.text import Text
 from wenshu.tools.chart import Chart, choose_chart, data_of

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.periods import Grain, add_months
-from wenshu.semantic_layer.segments import TIERS
+from wenshu.semantic_layer.rfm_segment import TIERS
 from wenshu.semantic_layer.table import Column, ResultTable
 from wenshu.semantic_layer.text import Text
 from wenshu.tools.explain import bucket_label, escape_markdown, explain

@@ -50,7 +50,10 @@ class TroubledAssistant:
     def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
         self.model = assistant.model
+        self.layer = assistant.layer
+        self.planner = assistant.planner
         self.examples = assistant.examples
+        self.complete = assistant.complete
 
     def stream(self, question: Question) -> Iterator[Step | Answer]:
         yield Step("wait", Text("Taking its time", "慢慢来"))

@@ -261,6 +261,17 @@ def test_an_answer_without_a_chart_writes_none(shop, tmp_path):
     assert done.code == 4 and done.json["chart"] is None and not list(tmp_path.iterdir())
 
 
+def test_csv_of_an_answer_and_of_a_query(shop, tmp_path):
+    done = call("ask", QUESTION, "--db", shop, "--csv", tmp_path / "a.csv", "--format", "json")
+    lines = (tmp_path / "a.csv").read_text("utf-8-sig").splitlines()
+    assert done.code == 0 and len(lines) == 1 + len(done.json["rows"]) and lines[0] == "渠道,成交额"
+    (tmp_path / "q.json").write_text('{"dimensions": ["user_id", "city"]}')
+    done = call("query", tmp_path / "q.json", "--db", shop, "--csv", tmp_path / "q.csv", "--lang", "en")
+    assert done.code == 0 and len((tmp_path / "q.csv").read_text("utf-8-sig").splitlines()) == 401
+    refused = call("ask", "导出所有用户的手机号", "--db", shop, "--csv", tmp_path / "none.csv")
+    assert refused.code == 4 and not (tmp_path / "none.csv").exists()
+
+
 # what goes wrong ------------------------------------------------------------------------------------------------------
 
 
@@ -274,8 +285,8 @@ def test_an_answer_without_a_chart_writes_none(shop, tmp_path):
         (["ask", "GMV", "--batch", "x.jsonl"], 2, "Give one question"),
         (["ask", "成交额", "--planner", "magic"], 2, "“magic”，可选：'rules', 'llm', 'auto'"),
         (["ask", "GMV", "--planner", "magic"], 2, "'magic' is not one of 'rules', 'llm', 'auto'"),
-        (["ask", "GMV", "--planner", "llm"], 5, "This version has no LLM planner."),
-        (["ask", "成交额", "--planner", "llm"], 5, "此版本没有大模型"),
+        (["ask", "GMV", "--planner", "llm"], 5, "No language model is configured."),
+        (["ask", "成交额", "--planner", "llm"], 5, "尚未配置大模型"),
         (["ask", "成交额", "--lang", "fr"], 2, "“fr”，可选："),
         (["ask", "成交额", "--nothing"], 2, "没有选项 --nothing"),
         (["ask", "🎉😀"], 3, "Which number"),

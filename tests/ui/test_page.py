@@ -125,7 +125,7 @@ def test_the_chart_enlarges_and_downloads(visit, address) -> None:
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog", state="detached")
     with page.expect_download() as started:
-        answer.locator("figcaption button").click()
+        answer.locator("figcaption [data-save]").click()
     assert open(started.value.path(), "rb").read(8) == b"\x89PNG\r\n\x1a\n"
     assert started.value.suggested_filename == "wenshu_Monthly_GMV_in_2026.png"
 
@@ -195,7 +195,7 @@ def test_a_new_conversation_starts_empty(visit, address) -> None:
     visited = visit(address, "en")
     visited.answer(visited.ask(SPLIT.en))
     before = visited.page.locator(".thread").get_attribute("data-conversation")
-    visited.page.click("#new")
+    visited.page.click("#side .new")
     visited.page.wait_for_selector(".examples .ask", state="visible")
     assert visited.turns == 0
     assert visited.page.locator(".thread").get_attribute("data-conversation") != before

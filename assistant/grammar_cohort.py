@@ -1,0 +1,136 @@
+"""Owns the rules about cohorts told in plain words: which share of new users was back on, from or within a day after."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wenshu.assistant.linker import Target
+from wenshu.assistant.question import normalise
+from wenshu.assistant.reading import Reading
+from wenshu.semantic_layer.metrics import LifetimeValue, Metric, RepurchaseWithin, Retention
+from wenshu.semantic_layer.model import Model
+
+REACH = 6  # mentions between the day and what was done on it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Day:
+    """Hold the day after entry that is asked about, and the positions of its words."""
+
+    number: int
+    mode: Literal["on", "on_or_after", "within"]
+    used: frozenset[int]
+
+
+def read_staying(reading: Reading) -> None:
+    """6月注册的用户14天后还活跃的比例, share of May sign-ups who came back within 7 days: retention in other words."""
+    told = [i for i, m in enumerate(reading.mentions) if m.is_word("entered") or _is_newcomer(reading, i)]
+    shares = [i for i, mention in enumerate(reading.mentions) if mention.is_word("share", "conversion")]
+    if not told or not shares or any("[n=" in t.name for m in reading.mentions for t in m.of("metric")):
+        return
+    for i in range(len(reading.mentions)):
+        day = _day(reading, i)
+        if day is None:
+            continue
+        for k in _around(reading, day):
+            name = _metric(reading, k, day)
+            if name is not None:
+                reading.metrics.append((Target("metric", f"{name}[n={day.number}]"),))
+                reading.claim(*day.used, *told, *shares, k)
+                reading.claim(*(j for j in range(len(reading.mentions)) if _metric(reading, j, day) == name))
+                return
+
+
+def read_days(reading: Reading) -> None:
+    """换成30日, LTV of May sign-ups after 120 days: a number of days that stands apart from its metric."""
+    timed = [k for k, targets in enumerate(reading.metrics) if _takes_days(reading, targets)]
+    apart = not reading.metrics and not reading.steps and reading.has_word("switch", "so", "only")
+    if len(timed) != 1 and not apart:
+        return
+    for i, mention in enumerate(reading.mentions):
+        day = _day(reading, i) if mention.number is not None and reading.free(i) else None
+        if day is None:
+            continue
+        if apart:
+            reading.days = day.number
+        else:
+            base = reading.metrics[timed[0]][0].name.partition("[")[0]
+            name = _in_mode(reading.model, reading.model.metric_by_name[base], day)
+            if name is None:
+                return
+            reading.metrics[timed[0]] = (Target("metric", f"{name}[n={day.number}]"),)
+        reading.claim(*day.used)
+        return
+
+
+def _takes_days(reading: Reading, targets: tuple[Target, ...]) -> bool:
+    """Say whether a metric was named that has a number of days, and the words that named it say none."""
+    named = [mention for mention in reading.mentions if mention.of("metric") == targets]
+    metric = reading.model.metric_by_name[targets[0].name.partition("[")[0]]
+    days = isinstance(metric, Retention | LifetimeValue | RepurchaseWithin)
+    return days and not any(char.isdigit() for mention in named for char in mention.text)
+
+
+def _in_mode(model: Model, metric: Metric, day: _Day) -> str | None:
+    """Return the metric's name or, of a retention, that of the one of the same users which counts the day as it is said."""
+    if not isinstance(metric, Retention):
+        return metric.name
+    alike = (m for m in model.metrics if isinstance(m, Retention) and (m.start, m.back) == (metric.start, metric.back))
+    return next((m.name for m in alike if m.mode == day.mode), None)
+
+
+def _is_newcomer(reading: Reading, position: int) -> bool:
+    """Say whether a mention names those who came in the period (新用户, new users)."""
+    starts = {reading.model.anchor(m).name for m in reading.model.metrics if isinstance(m, Retention)}
+    mention = reading.mentions[position]
+    return any(t.name in starts for t in mention.of("metric")) or any(t.value == "new" for t in mention.of("value"))
+
+
+def _day(reading: Reading, position: int) -> _Day | None:
+    """Return the day that begins at a position: 次日, 第14天后, within 7 days, day 30 or later."""
+    mentions = reading.mentions
+    used, number = {position}, mentions[position].number
+    if mentions[position].is_word("next_day"):
+        number = 1
+    elif number is None or not reading.free(position) or number != int(number):
+        return None
+    else:
+        units = [k for k in (position - 1, position + 1) if 0 <= k < len(mentions) and mentions[k].is_word("day_unit")]
+        if not units:
+            return None
+        used.update(units)
+    first, last = min(used), max(used)
+    around = [mentions[k] for k in (first - 1, last + 1) if 0 <= k < len(mentions)]
+    words = [normalise(mentions[k].text) for k in used]
+    if any(mention.is_word("or_later") for mention in around):
+        mode: Literal["on", "on_or_after", "within"] = "on_or_after"
+    elif any("内" in word for word in words) or any(mention.is_word("within") for mention in around):
+        mode = "within"
+    else:
+        mode = "on"
+    joints = ("or_later", "within", "to", "goes_on")
+    used.update(k for k in (first - 1, last + 1) if 0 <= k < len(mentions) and mentions[k].is_word(*joints))
+    return _Day(number=int(number), mode=mode, used=frozenset(used))
+
+
+def _around(reading: Reading, day: _Day) -> tuple[int, ...]:
+    first, last = min(day.used), max(day.used)
+    return (*reading.near(last, +1, REACH), *reading.near(first, -1, REACH))
+
+
+def _metric(reading: Reading, position: int, day: _Day) -> str | None:
+    """Return the retention that what stands at a position would be: of any activity, or of the rows named there."""
+    mention, model = reading.mentions[position], reading.model
+    named = {t.name for t in mention.of("metric", "dataset")}
+    for metric in model.metrics:
+        if not isinstance(metric, Retention) or model.anchor(metric).dataset not in _entities(reading):
+            continue
+        back = model.metric_by_name[metric.back]
+        does = {back.name, *(leaf.dataset for leaf in model.leaves(back.name))}
+        stays = mention.is_word("stayed") and not any(leaf.where for leaf in model.leaves(back.name))
+        if metric.mode == day.mode and (stays or named & does):
+            return metric.name
+    return None
+
+
+def _entities(reading: Reading) -> set[str]:
+    return {dataset.name for dataset in reading.model.datasets if dataset.entity}
