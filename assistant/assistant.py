@@ -49,6 +49,7 @@ MOST_CONVERSATIONS = 1_000  # remembered at once; the longest unused is forgotte
 UNDERSTANDING = Text("Understanding the question", "理解问题")
 QUERYING = Text("Querying the data", "查询数据")
 EXPLAINING = Text("Explaining the result", "解读结果")
+ALL_DATA = Text("all data", "全部数据")
 UNGOVERNED = Text("This is what the language model's own SQL gave.", "以下是大模型自写 SQL 的结果。")
 
 
@@ -249,7 +250,7 @@ class Assistant:
         assert receipt is not None
         explanation = explain(
             result.table,
-            period=receipt.period.label if receipt.period else "",
+            period=receipt.period.label if receipt.period else ALL_DATA.in_(blank.language),
             compared_period=receipt.compared_period.label if receipt.compared_period else None,
             filters=receipt.filters,
             superlative=plan.superlative,
@@ -299,13 +300,12 @@ def _with_result(blank: Answer, result: QueryResult, plan: Plan, started: float,
     language = blank.language
     period = _period(result.period, plan.period_label, language)
     filters = tuple(text.in_(language) for text in result.filters)
-    dated = bool(result.query.metrics or result.query.period)
     receipt = Receipt(
         definitions=tuple(
             Definition(name=n, label=label.in_(language), definition=d.in_(language))
             for n, label, d in result.definitions
         ),
-        period=period if dated else None,
+        period=period if result.dated else None,
         compared_period=_period(result.compared, None, language) if result.compared else None,
         filters=filters,
         sources=result.sources,
@@ -316,7 +316,7 @@ def _with_result(blank: Answer, result: QueryResult, plan: Plan, started: float,
         elapsed_ms=(perf_counter() - started) * 1000,
     )
     subtitle = ("；" if language == "zh" else "; ").join(
-        (f"{period.start} – {period.end}", *filters) if dated else filters
+        (f"{period.start} – {period.end}", *filters) if result.dated else filters
     )
     chart = choose_chart(result.table, title=chart_title(result.table, language), subtitle=subtitle, language=language)
     return replace(blank, query=result.query, table=result.table, sql=result.sql, chart=chart, receipt=receipt)

@@ -15,6 +15,7 @@ def read_ranking(reading: Reading) -> None:
             if normalise(mention.text) in ("前", "后") and number is None:
                 continue
             reading.superlative = "least" if mention.is_word("least") else "most"
+            reading.by_merit = mention.is_word("best", "worst")
             reading.claim(i)
             if number is not None:
                 reading.limit = int(reading.mentions[number].number or 0) or None

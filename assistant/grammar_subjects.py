@@ -142,6 +142,11 @@ def read_metrics(reading: Reading) -> None:
             continue
         if _is_noun(reading, i) or _is_part(reading, i) or _is_unknown_split(reading, i):
             continue
+        if (rows := _rows_of_another(reading, i)) is not None:
+            if rows:
+                reading.filters.append(ValueFilter(mentions=(rows,)))
+                reading.claim(i)
+            continue
         if reading.is_people(mention) and mention.of("dataset") and _is_kept(reading, i):
             continue  # only iOS users
         if mention.is_word("how_much") and _speaks_of_people(reading):
@@ -264,6 +269,29 @@ def _is_part(reading: Reading, position: int) -> bool:
     return reading.has_word("among") or bool(others) and not joined
 
 
+def _rows_of_another(reading: Reading, position: int) -> tuple[Target, ...] | None:
+    """Return the values that a count of some rows stands for where another metric is of those rows (GMV of pending orders).
+
+    None where it is no attribute of another metric, empty where no dimension has such values.
+    """
+    mentions = reading.mentions
+    joint, other = (position - 1, position - 2) if mentions[position].text.isascii() else (position + 1, position + 2)
+    inside = 0 <= min(joint, other) and max(joint, other) < len(mentions)
+    if not inside or mentions[joint].text.lower() not in ("of", "from", "的") or not mentions[other].of("metric"):
+        return None
+    counted = reading.model.metric_by_name.get(mentions[position].of("metric")[0].name)
+    if not isinstance(counted, Aggregate) or counted.aggregation is not Aggregation.COUNT or counted.where is None:
+        return None
+    if not list(counted.where.find_all(exp.Literal)):
+        return None
+    same = {(str(e.this), e.expression.name) for e in counted.where.find_all(exp.EQ) if isinstance(e.expression, exp.Literal)}
+    return tuple(
+        Target("value", d.qualified, v.value)
+        for d in reading.model.dimensions if d.dataset == counted.dataset
+        for v in d.values if (str(d.expr), str(v.value)) in same
+    )  # fmt: skip
+
+
 def _after_by(reading: Reading, position: int) -> bool:
     """Say whether a dimension stands where groups are named: after 各/by/哪个, or after a number to list."""
     before = reading.beside(position, -1)
@@ -379,6 +407,9 @@ def _noun(reading: Reading, before: int | None, after: int | None) -> str | None
         if mention.of("dimension") and mention.of("dataset") and reading.superlative:
             return mention.of("dataset")[0].name  # 销售额前3的美妆商品: the things to rank
         if mention.of("dimension") and not _after_by(reading, position) and not mention.of("metric"):
+            distributed = any(reading.mentions[k].is_word("distribution") for k in reading.near(position, +1, 1))
+            if distributed and position == after:
+                return None  # 加购未购用户的渠道|分布
             reading.claim(position)
             return mention.of("dimension")[0].name
         if position == after and mention.of("dataset"):

@@ -30,7 +30,7 @@ def read_times(reading: Reading) -> None:
         phrase = mention.time
         if phrase is None:
             if mention.is_word("hourly") and (k := reading.beside(i, -1)) is not None:
-                if reading.mentions[k].is_word("by", "and"):
+                if reading.mentions[k].is_word("by", "and", "which", "most", "least"):
                     reading.parts.append("hour_of_day")
                     reading.claim(i)
             elif (grain := _grain_named(reading, i)) is not None:
@@ -41,6 +41,7 @@ def read_times(reading: Reading) -> None:
         before = reading.beside(i, -1)
         if before is not None and reading.mentions[before].is_word("above", "below"):
             reading.claim(before)  # "over the last 12 weeks"
+            reading.versus |= bool(reading.periods) and phrase.period is not None  # September higher than August
         if phrase.period is not None:
             reading.periods.append(phrase)
             if i + 2 < len(reading.mentions) and reading.mentions[i + 1].number == phrase.period.days:

@@ -120,6 +120,7 @@ class Reading:
     shares_part: bool = False
     trend: bool = False
     superlative: Literal["most", "least"] | None = None
+    by_merit: bool = False
     order: Literal["ascending", "descending"] | None = None
     limit: int | None = None
     others: bool = False

@@ -257,6 +257,7 @@ class Settler:
                 ),
                 Text("Say which: “cities with GMV over 1 million”.", "请说明分组，例如“成交额超过100万的城市”。"),
             )
+        self._rank_by_merit(reading, metrics)
         order = self._order(reading, metrics, compared is not None)
         if (
             (reading.superlative or reading.limit)
@@ -352,6 +353,12 @@ class Settler:
 
     def _named(self, candidates: tuple[Target, ...], metrics: tuple[str, ...]) -> str:
         return next((target.name for target in candidates if target.name in metrics), metrics[0])
+
+    def _rank_by_merit(self, reading: Reading, metrics: tuple[str, ...]) -> None:
+        """Turn the best and the worst of a metric of which less is better into the end of the ranking they mean."""
+        if reading.by_merit and self.model.metric(metrics[0]).better == "lower":
+            reading.superlative = "least" if reading.superlative == "most" else "most"
+            reading.by_merit = False
 
     def _order(self, reading: Reading, metrics: tuple[str, ...], compared: bool) -> tuple[Order, ...]:
         if reading.order is None and reading.superlative is None:

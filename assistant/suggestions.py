@@ -68,7 +68,7 @@ class Suggestions:
         out: list[str] = []
         if query.compare is None and query.period is not None:
             out.append("环比呢" if language == "zh" else "vs previous period")
-        if query.grain is None:
+        if query.grain is None and self.model.has_dates:
             out.append("按月看" if language == "zh" else "by month")
         for name in self.dimensions_of(metric):
             if name not in query.dimensions and len(out) < 3:

@@ -118,7 +118,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("quarter of a list", "{quarter}(?= [、,和及与]? ?[1-4一二三四]季度)", means.quarter),
     ("month", "(?<![第每近]){month}月份?(?!龄)", means.month),
     ("months", rf"(?<![月.-]){{first:month}} ({TO}) {{last:month}}月份?", means.months),
-    ("month of a list", f"(?<![年月]){{month}}{_MONTH_LIST}", means.month),
+    ("month of a list", rf"(?<![年月a-z\d])(?!1[3-9]|[2-9]\d){{month}}{_MONTH_LIST}", means.month),
     ("month en", rf"{{month:month_name}}(?! ({_VERBS})\b)", means.month_name),
     ("month beside today", "(the )?{offset:english_offset} {month:month_name}", means.month_beside),
     ("year and month", r"{year}[-/.]{month:month_digits}(?![-/.]\d{1,2}(?!\d))", means.year_month),

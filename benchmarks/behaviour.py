@@ -190,11 +190,11 @@ def prepare(folder: Path, users: int, events: int | None) -> Path:
 
     The events left are those of sessions drawn by a hash, and every sign-up; all other tables stay whole.
     """
-    whole: Path = shop(folder, users)
     if events is None:
-        return whole
+        return shop(folder, users)
     thin = folder / f"shop-{users}-{events}.duckdb"
     if not thin.exists():
+        whole = shop(folder, users)
         print(f"keeping about {events:,} events in {thin} …", file=sys.stderr)
         part = thin.with_suffix(".part")
         part.unlink(missing_ok=True)
@@ -212,6 +212,7 @@ def prepare(folder: Path, users: int, events: int | None) -> Path:
                 f"WHERE event_name = 'sign_up' OR hash(session_id) % 10000 < {drawn} ORDER BY event_id"
             )
         part.rename(thin)
+        whole.unlink()
     return thin
 
 

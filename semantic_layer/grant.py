@@ -23,7 +23,7 @@ from wenshu.semantic_layer.text import Text
 
 # Where a metric's name can stand too and means something else: `orders` is a dataset and a metric.
 RESERVED = (AS_OF, PERIOD_START, PERIOD_END)
-NO_METRICS = frozenset({"name", "dataset", "dimension", "unit", "synonyms", "label", "description", "at_grain", "at_number", "values"})
+NO_METRICS = frozenset({"name", "dataset", "dimension", "unit", "synonyms", "label", "description", "at_grain", "at_number", "better", "values"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

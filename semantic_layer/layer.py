@@ -180,7 +180,7 @@ class SemanticLayer:
     @property
     def coverage(self) -> DateRange:
         """Return the first and the last day of the data, over all datasets that have a time; where none has, no period applies."""
-        if not self.profile.coverage and all(dataset.time is None for dataset in self._model.datasets):
+        if not self._model.has_dates:
             return DateRange(day := self._clock(), day)
         return self.profile.whole
 

@@ -36,6 +36,7 @@ class MetricBuilder(SpecReader):
             "at_grain": tuple((Grain(grain), self.words(words)) for grain, words in spec.at_grain.items()),
             "at_number": tuple((number, self.words(words)) for number, words in spec.at_number.items()),
             "unit": spec.unit,
+            "better": spec.better,
             "description": self.description(spec.description),
             "filters": self.filters(spec.filters, (*path, "filters")),
         }

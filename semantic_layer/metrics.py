@@ -37,6 +37,7 @@ class MetricCommon:
 
     `at_grain` holds words that mean the metric at one grain, such as DAU for active users by day, `at_number` those
     that mean it with one number, such as next-day retention. `{n}` in a label or a word stands for the number.
+    `better` says which end of a ranking is the best one.
     """
 
     name: str
@@ -45,6 +46,7 @@ class MetricCommon:
     at_grain: tuple[tuple[Grain, Synonyms], ...] = ()
     at_number: tuple[tuple[int, Synonyms], ...] = ()
     unit: str | None = None
+    better: Literal["higher", "lower"] = "higher"
     description: Text | None = None
     filters: Filter | None = None
 

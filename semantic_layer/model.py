@@ -173,6 +173,11 @@ class Model:
     withheld_metrics: tuple[Metric, ...] = ()
     withheld_dimensions: tuple[Dimension, ...] = ()
 
+    @property
+    def has_dates(self) -> bool:
+        """Say whether any dataset has a time; where none has, no period applies to anything."""
+        return any(dataset.time is not None for dataset in self.datasets)
+
     @cached_property
     def dataset_by_name(self) -> dict[str, Dataset]:
         return {dataset.name: dataset for dataset in self.datasets}

@@ -206,7 +206,7 @@ class ProposedModel:
             for end in ("", "率", "比例", "占比", "的比例", "的占比")
         ]
         self._add(
-            f"{part.name}_rate", table, {"type": "average", "expr": f"CAST({part.name} AS INTEGER)", "unit": "%"},
+            f"{part.name}_rate", table, {"type": "average", "expr": f"CAST({part.name} AS INTEGER)", "unit": "%", "description": {"en": f"Share of rows with {label.en} = yes among those that say so.", "zh": f"{label.zh}为“是”的行数 ÷ 该列有值的行数。"}},
             Text(f"{core.en} rate", core.zh if core.zh.endswith("率") else f"{core.zh}率"), (*rate_en, *day_en), (*rate_zh, *day_zh), headline=True,
         )  # fmt: skip
 

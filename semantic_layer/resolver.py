@@ -127,6 +127,7 @@ def resolve(
             Text("Ask about something that the data hold until then.", "请查询在此之前已有数据的内容。"),
         )
     period, caveats = effective_period(query.period, DateRange(coverage.start, as_of))
+    caveats = caveats if model.has_dates else ()
     binder.period, binder.data_start = period, coverage.start
     if not metrics:
         return _resolve_list(query, binder, period, caveats)

@@ -106,6 +106,7 @@ class MetricSpec(Spec):
     at_grain: dict[Literal["day", "week", "month"], WordsSpec] = {}
     at_number: dict[int, WordsSpec] = {}
     unit: str | None = None
+    better: Literal["higher", "lower"] = "higher"
     description: LabelSpec | None = None
     filters: Any = None
 

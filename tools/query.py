@@ -14,7 +14,7 @@ from wenshu.semantic_layer.text import Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryResult:
-    """Hold a query's table and how it came about; `complete` says that its rows are all the groups there are."""
+    """Hold a query's table and how it came about; `complete` says that its rows are all the groups there are, `dated` that a period applies."""
 
     query: Query
     table: ResultTable
@@ -26,6 +26,7 @@ class QueryResult:
     sources: tuple[str, ...]
     caveats: tuple[Text, ...]
     complete: bool
+    dated: bool
 
 
 def run_query(layer: SemanticLayer, query: Query, *, today: date | None = None) -> QueryResult:
@@ -72,5 +73,6 @@ def run_query(layer: SemanticLayer, query: Query, *, today: date | None = None) 
         ),
         sources=compiled.statement.tables,
         caveats=tuple(caveats),
+        dated=bool(resolved.query.metrics or resolved.query.period) and layer.model.has_dates,
         complete=not (resolved.query.limit or resolved.query.conditions or table.truncated or cut),
     )

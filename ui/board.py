@@ -57,7 +57,7 @@ def pin(history: History, owner: str, model: str, turn: int, ask: Ask, user: str
             Text(f"The board holds {MOST_PINS} answers.", f"看板最多固定 {MOST_PINS} 个回答。"),
             Text("Remove one first.", "请先移除一个。"),
         )
-    questions = (chosen.question,)
+    questions: tuple[str, ...] = (chosen.question,)
     if ask(Question(text=chosen.question, user=user)).query != chosen.answer.query:
         earlier = [t for t in history.turns(owner, model, chosen.conversation) if t.number < chosen.number and t.answer.query]
         questions = (*(t.question for t in earlier[-MOST_BEFORE:]), chosen.question)

@@ -28,11 +28,11 @@ BOOK, GRID, LIST, PEN, BIN, CROSS = "book", "grid", "list", "pen", "bin", "cross
 
 def does(action: str, **sent: Any) -> dict[str, str | bool | None]:
     """Return the attributes of what does an action when it is clicked or sent off."""
-    return {"data_do": action} | ({"data_with": json.dumps(sent, ensure_ascii=False)} if sent else {})
+    return {"data_do": action, "data_with": json.dumps(sent, ensure_ascii=False) if sent else None}
 
 
-def button(label: str, *, class_: str = "tool", **attributes: str | bool | None) -> Html:
-    return element("button", label, type="button", class_=class_, **attributes)
+def button(label: str, **attributes: str | bool | None) -> Html:
+    return element("button", label, type="button", **{"class_": "tool", **attributes})
 
 
 # beside the conversation ----------------------------------------------------------------------------------------------

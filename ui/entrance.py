@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from anyio import to_thread
 
 from wenshu.semantic_layer.errors import WenshuError
-from wenshu.ui.gate import App, Message, Receive, Scope, Send
+from wenshu.ui.gate import UPLOAD, App, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from wenshu.assistant.answer import Answer
@@ -89,7 +89,7 @@ class Doorkeeper:
             return await self._app(scope, receive, send)
         # in a thread, as a person who is new here may need a look at the data
         status = await to_thread.run_sync(self._entrance.refused_with, scope)
-        body = await _body(receive) if status is None and scope["method"] == "POST" else None
+        body = await _body(receive) if status is None and scope["method"] == "POST" and scope["path"] != UPLOAD else None
         if status is None and not self._owns(self._entrance.name_in(scope["headers"]), _session(scope, body)):
             status = 403
         if status is None:

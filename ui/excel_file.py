@@ -37,7 +37,7 @@ def to_xlsx(table: "ResultTable", language: Language) -> bytes:
                 cell.data_type = "s"  # “=1+1” stays a text
             elif line > 1 and (shape := NUMBER_FORMATS.get(table.columns[place - 1].unit or "")):
                 cell.number_format = shape
-    for place, label in enumerate(labels, start=1):
+    for place in range(1, len(labels) + 1):
         sheet.cell(1, place).font = Font(bold=True)
         longest = max(_width(str(row[place - 1])) for row in rows[:200])
         sheet.column_dimensions[get_column_letter(place)].width = min(WIDEST, longest + 3)

@@ -10,10 +10,12 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 1_000_000
+MAX_UPLOAD = 300_000_000
+UPLOAD = "/upload"
 
 # What the page itself calls. Files, uploads, proxying, the API and its description are not among it.
 OPEN = frozenset(
-    ["/", "/healthz", "/favicon.ico", "/theme.css", "/complete", "/actions"]
+    ["/", "/healthz", "/favicon.ico", "/theme.css", "/complete", "/actions", UPLOAD]
     + [f"/gradio_api/{name}" for name in ("queue/join", "queue/data", "cancel", "reset")]
 )
 OPEN_BELOW = ("/assets/", "/static/", "/gradio_api/heartbeat/")
@@ -68,6 +70,6 @@ def refused_with(scope: Scope) -> int | None:
         length = dict(scope["headers"]).get(b"content-length", b"")
         if not length.isdigit():
             return 411
-        if int(length) > MAX_BODY:
+        if int(length) > (MAX_UPLOAD if path == UPLOAD else MAX_BODY):
             return 413
     return None

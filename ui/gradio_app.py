@@ -7,7 +7,6 @@ Assistant. Everything the page needs comes from this server: no font, script or 
 import asyncio
 import logging
 import secrets
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -35,7 +33,10 @@ from wenshu.ui import page_texts as words
 from wenshu.ui.entrance import Doorkeeper, Entrance, open_to_all
 from wenshu.ui.gate import Gate
 from wenshu.ui.history import History
+from wenshu.ui.own_models import OwnModels
 from wenshu.ui.page_actions import PageActions, sent_json
+from wenshu.ui.page_data import arrived
+from wenshu.ui.page_server import HOST, run
 from wenshu.ui.page_turn import failed_answer, kept_turn_html, message, shown_answer
 from wenshu.ui.store import Store
 from wenshu.ui.waiting import MOST_WAITING, Ticket, WaitingLine
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from wenshu.assistant.assistant import Assistant
     from wenshu.assistant.template_files import Templates
 
-HOST = "127.0.0.1"
-DEFAULT_PORT = 7860
 MAX_AT_ONCE = 4  # questions at work; the others wait in line
 LOOK = 0.2  # seconds between two looks at the line
 TELL = 2.0  # seconds at least between two places that one person is told
@@ -124,14 +123,17 @@ def build_page(entrance: Entrance, history: History, *, language: Language | Non
     return page
 
 
-def create_app(asked: "Assistant | Entrance", history: History | None = None) -> FastAPI:
+def create_app(
+    asked: "Assistant | Entrance", history: History | None = None, own: OwnModels | None = None
+) -> FastAPI:
     """Return the web application: the page at "/", what completes a question and does the rest, its health, and nothing else.
 
-    Without a `history` conversations are kept as long as the application runs.
+    Without a `history` conversations are kept as long as the application runs; without a place for `own` models nobody brings data.
     """
-    entrance = asked if isinstance(asked, Entrance) else open_to_all(asked)
+    served = asked if isinstance(asked, Entrance) else open_to_all(asked)
+    entrance = own.entrance(served) if own else served
     history = history or History(Store(None))
-    actions = PageActions(entrance, history, saved_questions, lambda: datetime.now().astimezone())
+    actions = PageActions(entrance, history, saved_questions, lambda: datetime.now().astimezone(), own, served)
     app = FastAPI(title=words.NAME, docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
@@ -150,6 +152,10 @@ def create_app(asked: "Assistant | Entrance", history: History | None = None) ->
     async def act(request: Request) -> JSONResponse:
         sent = sent_json(request.headers.get("content-type", ""), await request.body())
         return JSONResponse(await to_thread.run_sync(actions.perform, entrance.name_in(request.headers.raw), sent))
+
+    @app.post("/upload")
+    async def upload(request: Request) -> JSONResponse:
+        return JSONResponse(await arrived(own, entrance.name_in(request.headers.raw), request.headers, request.stream()))
 
     gr.mount_gradio_app(
         app,
@@ -182,53 +188,13 @@ def serve(
     on_ready: Callable[[str], None],
     on_notice: Callable[[Text], None] = log.warning,
     history: History | None = None,
+    own: OwnModels | None = None,
 ) -> None:
     """Serve the page on this machine only until Ctrl-C; `on_ready` is told its address once it answers.
 
     A port that is taken is replaced by a free one, which `on_notice` is told.
     """
-    listener = _listen(port, on_notice)
-    address = f"http://{HOST}:{listener.getsockname()[1]}"
-    config = uvicorn.Config(
-        create_app(asked, history), log_level="error", access_log=False, timeout_graceful_shutdown=1, server_header=False,
-        proxy_headers=False,  # who the peer is may not be up to a header
-    )  # fmt: skip
-    with listener, suppress(KeyboardInterrupt):
-        _Server(config, lambda: on_ready(address)).run(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it answers, and ends without a word about the pages that are still open."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        await super().shutdown(sockets)
-
-
-def _listen(port: int | None, on_notice: Callable[[Text], None]) -> socket.socket:
-    for candidate in (port or DEFAULT_PORT, 0):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, candidate))
-            listener.listen(128)
-        except OSError:
-            listener.close()
-            continue
-        if candidate == 0:
-            used = (port or DEFAULT_PORT, listener.getsockname()[1])
-            on_notice(Text(words.PORT_TAKEN.en.format(*used), words.PORT_TAKEN.zh.format(*used)))
-        return listener
-    raise WenshuError("no_port", Text("No port is free on this machine.", "本机没有可用的端口。"))
+    run(create_app(asked, history, own), port, on_ready, on_notice)
 
 
 class _Desk:

@@ -14,8 +14,8 @@ from wenshu.semantic_layer.errors import EngineError
 from wenshu.semantic_layer.text import Text
 
 PATIENCE = 5.0  # seconds to wait for another program's write
-VERSION = 1
-TABLES = """
+VERSIONS = (  # what each version adds to the one before
+"""
 CREATE TABLE conversations (
   id TEXT PRIMARY KEY, owner TEXT NOT NULL, model TEXT NOT NULL, title TEXT NOT NULL, changed TEXT NOT NULL
 );
@@ -32,7 +32,9 @@ CREATE TABLE pins (
   id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, model TEXT NOT NULL, questions TEXT NOT NULL, pinned TEXT NOT NULL,
   UNIQUE (owner, model, questions)
 );
-"""
+""",
+"CREATE TABLE choices (owner TEXT PRIMARY KEY, model TEXT NOT NULL)",
+)
 
 
 class Store:
@@ -91,9 +93,8 @@ class Store:
     def _make_tables(self) -> None:
         with self.together():
             found = self.rows("PRAGMA user_version")[0][0]
-            if found == 0:
-                for statement in filter(str.strip, TABLES.split(";")):
-                    self.write(statement)
-                self.write(f"PRAGMA user_version = {VERSION}")
-            elif found != VERSION:
-                raise sqlite3.DatabaseError("of another version")
+            if found > len(VERSIONS):
+                raise sqlite3.DatabaseError("of a later version")
+            for statement in filter(str.strip, ";".join(VERSIONS[found:]).split(";")):
+                self.write(statement)
+            self.write(f"PRAGMA user_version = {len(VERSIONS)}")

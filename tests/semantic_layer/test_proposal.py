@@ -145,6 +145,8 @@ def test_an_experiment_without_dates(made):
     ]
     by_version, auf_chinesisch, seventh, users, total = map(rows_of, asked(proposal, *questions))
     assert by_version == auf_chinesisch == [("gate_30", 0.2), ("gate_40", 0.2)]
+    [told] = asked(proposal, "how many users")
+    assert "all data" in told.text and told.receipt is not None and told.receipt.period is None  # nothing has a date
     assert seventh == [(0.2,)] and users == [(200.0,)]
     assert total == [(float(sum(i * 3 for i in range(1, 201, 2))),)]
 

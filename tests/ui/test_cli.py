@@ -110,8 +110,12 @@ SHAPE = {
             "sources": TEXTS,
             "caveats": TEXTS,
             "assumptions": TEXTS,
+            "verified": (str, None),
             "planner": str,
             "elapsed_ms": float,
+            "llm": (dict, None),
+            "steps": [dict],
+            "governed": bool,
         },
         None,
     ),
@@ -367,7 +371,7 @@ def test_what_nobody_foresaw_is_told_without_a_traceback():
 def test_a_batch_answers_every_line_in_order(shop, tmp_path):
     file = write(
         tmp_path / "q.jsonl",
-        {"id": "a", "text": QUESTION, "conversation": "c"},
+        {"id": "a", "text": QUESTION, "conversation": "c", "user": "bob"},
         {"id": 2, "text": "按城市看", "conversation": "c", "user": "bob"},
         {"text": "GMV this month", "today": "2026-06-18"},
         "",
