@@ -8,7 +8,7 @@ from dataclasses import replace
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
-from wenshu.semantic_layer.metrics import Aggregate
+from wenshu.semantic_layer.metrics import Aggregate, Ratio
 from wenshu.semantic_layer.query import Query, Where, filters_of
 from wenshu.semantic_layer.text import Text
 
@@ -22,9 +22,10 @@ def freed_of_contradictions(query: Query, layer: SemanticLayer) -> tuple[Query, 
     for name in query.metrics:
         metric = layer.model.metric(name)
         for where in filters_of(query.filters):
-            if not isinstance(metric, Aggregate) or not _is_ruled_out(metric, where, layer):
+            below = layer.model.metric(metric.denominator) if isinstance(metric, Ratio) else metric
+            if not isinstance(below, Aggregate) or not _is_ruled_out(below, where, layer):
                 continue
-            wider = next((m for m in layer.model.metrics if _is_wider(m, metric)), None)
+            wider = next((m for m in layer.model.metrics if isinstance(metric, Aggregate) and _is_wider(m, metric)), None)
             values = "、".join(str(value) for value in where.values)
             if wider is None:
                 raise QueryError(

@@ -103,7 +103,7 @@ class FollowUp:
         order = told.order or (previous.order if told.metrics == previous.metrics else ())
         query = replace(
             told, dimensions=dimensions, grain=told.grain or previous.grain, period=period, to_date=to_date, filters=filters,
-            compare=told.compare or (previous.compare if not reading.periods or not isinstance(previous.compare, DateRange) else None),
+            compare=told.compare or (previous.compare if not dated or not isinstance(previous.compare, DateRange) else None),
             share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
             conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
         )  # fmt: skip

@@ -5,7 +5,7 @@ What no rule claims and is not filler is not understood. The rules stand by topi
 
 from collections.abc import Callable
 
-from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns
+from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns, read_stages
 from wenshu.assistant.grammar_cohort import read_days, read_staying
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_funnel import read_funnel
@@ -27,7 +27,7 @@ from wenshu.assistant.grammar_subjects import (
     read_spread,
     read_values,
 )
-from wenshu.assistant.grammar_time import read_comparison, read_dates, read_hours, read_times
+from wenshu.assistant.grammar_time import read_comparison, read_counted_periods, read_dates, read_hours, read_times
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.people import everyone
 from wenshu.assistant.reading import Reading
@@ -46,6 +46,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_averages,
     read_distribution,
     read_dropped,
+    read_stages,
     read_metrics,
     read_quotients,
     read_money,
@@ -65,6 +66,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_dimensions,
     read_nouns,
     read_spread,
+    read_counted_periods,
 )
 
 

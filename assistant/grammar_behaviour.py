@@ -9,6 +9,8 @@ from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
 from wenshu.semantic_layer.metrics import Funnel, Lifecycle, LifetimeValue, PeriodReturn, RepurchaseWithin, Retention
 from wenshu.semantic_layer.model import Model
 
+STAGE_WORDS = {"stayed": "returning", "lost": "dormant"}
+
 
 def read_returns(reading: Reading) -> None:
     """8月的买家在9月又买的比例, August buyers who bought again in September: who came back from one period to the next."""
@@ -24,6 +26,41 @@ def read_returns(reading: Reading) -> None:
             words = [i for i, m in enumerate(reading.mentions) if m.of("metric") or m.is_word("share", "conversion")]
             reading.claim(*again, *words)
             return
+
+
+def read_stages(reading: Reading) -> None:
+    """留存、回流、流失用户: a word listed beside a stage of the lifecycle names a stage too."""
+    stages = {m.stage: m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage}
+    named = set(stages.values())
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("lost") and reading.has_word("so", "switch") and "dormant" in stages:
+            if not mention.targets[1:] and not any(m.of("metric") for m in reading.mentions):
+                reading.metrics.append((Target("metric", stages["dormant"]),))  # 流失呢
+                reading.claim(i)
+        if not any(t.name in named for t in mention.of("metric")):
+            continue
+        for step in (-1, +1):
+            here = i
+            while (beside := _listed_beside(reading, here, step)) is not None:
+                other = reading.mentions[beside]
+                said = next((str(t.value) for t in other.of("value") if t.value in stages), None)
+                stage = said or next((stage for word, stage in STAGE_WORDS.items() if other.is_word(word)), None)
+                if stage in stages and not any(t.name in named for t in other.of("metric")) and reading.free(beside):
+                    reading.metrics.append((Target("metric", stages[stage]),))
+                    reading.claim(beside)
+                here = beside
+
+
+def _listed_beside(reading: Reading, position: int, step: int) -> int | None:
+    """Return the position of what stands beside in a list: after a comma, 、 or and."""
+    beside = reading.beside(position, step)
+    if beside is not None and reading.mentions[beside].is_word("and"):
+        return reading.beside(beside, step)
+    if beside is None:
+        return None
+    first, second = sorted((position, beside))
+    between = reading.linked.text[reading.mentions[first].end : reading.mentions[second].start].strip()
+    return beside if between in (",", "，") else None  # noqa: RUF001 - new, resurrected and churned users
 
 
 def read_numbers(reading: Reading) -> None:
@@ -46,11 +83,15 @@ def read_numbers(reading: Reading) -> None:
                 found.append((1, [before]))
                 here = before
                 continue
-            number = reading.beside(before, -1) if word.is_word("day_unit") else None
-            if number is None or reading.mentions[number].number is None or not reading.free(number):
+            beside = reading.beside(before, -1)
+            if beside is None:
                 break
-            found.append((int(reading.mentions[number].number or 0), [number, before]))
-            here = number
+            number, unit = (beside, before) if word.is_word("day_unit") else (before, beside)  # 3日; day 3
+            said = reading.mentions[number].number
+            if said is None or not reading.free(number) or not reading.mentions[unit].is_word("day_unit"):
+                break
+            found.append((int(said), [number, unit]))
+            here = beside
         if at is not None and found:
             reading.metrics[at:at] = [(Target("metric", f"{base}[n={n}]"),) for n, _ in reversed(found)]
             reading.claim(*(k for _, positions in found for k in positions))

@@ -16,7 +16,8 @@ def read_ranking(reading: Reading) -> None:
                 continue
             reading.superlative = "least" if mention.is_word("least") else "most"
             reading.by_merit = mention.is_word("best", "worst")
-            reading.claim(i)
+            said = (k for k in reading.near(i, -1, 1) if reading.mentions[k].is_word("quality") and reading.by_merit)
+            reading.claim(i, *said)  # 效果|最差
             if number is not None:
                 reading.limit = int(reading.mentions[number].number or 0) or None
                 reading.claim(number)

@@ -10,6 +10,7 @@ from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
     AverageOver,
+    Lifecycle,
     LifetimeValue,
     Metric,
     Ratio,
@@ -153,6 +154,8 @@ def read_metrics(reading: Reading) -> None:
             continue  # 女用户花了多少钱 is what they spent, not what was spent on campaigns
         if reading.spread and any(t.name in reading.dimensions for t in mention.of("dimension")):
             continue
+        if reading.spread and not reading.periods and mention.of("value") and _is_stage(reading, mention):
+            continue  # 流失用户的渠道分布: who they are as of the last day
         if metrics not in reading.metrics:
             reading.metrics.append(metrics)
         reading.claim(i)
@@ -199,8 +202,8 @@ def read_quotients(reading: Reading) -> None:
 def read_counted_people(reading: Reading) -> None:
     """有几个人下过单, how many users signed up: people counted by what they did, where only people are asked for."""
     for i, mention in enumerate(reading.mentions):
-        following = i + 1
-        if mention.is_word("how_many") and not reading.metrics and following < len(reading.mentions):
+        following = reading.beside(i, +1)
+        if mention.is_word("how_many") and not reading.metrics and following is not None:
             if is_person(reading, following) and reading.free(following) and reading.everyone:
                 reading.metrics.append((Target("metric", reading.everyone),))
                 reading.claim(i, following)
@@ -269,6 +272,11 @@ def _is_part(reading: Reading, position: int) -> bool:
     return reading.has_word("among") or bool(others) and not joined
 
 
+def _is_stage(reading: Reading, mention: Mention) -> bool:
+    """Say whether a metric counts the users of a stage of the lifecycle, which only a period has."""
+    return isinstance(reading.model.metric_by_name.get(mention.of("metric")[0].name.partition("[")[0]), Lifecycle)
+
+
 def _rows_of_another(reading: Reading, position: int) -> tuple[Target, ...] | None:
     """Return the values that a count of some rows stands for where another metric is of those rows (GMV of pending orders).
 
@@ -334,6 +342,8 @@ def read_values(reading: Reading) -> None:
         if before is not None and not negated and reading.mentions[before].of("dimension"):
             earlier = reading.beside(before, -1)
             negated = earlier is not None and reading.mentions[earlier].is_word("exclude")
+        left_out = (reading.mentions[k] for k in reading.near(last, +1, 1))
+        negated = negated or any(m.is_word("exclude") and m.is_word("exclude_tail") for m in left_out)  # 退款的|别算
         noun = _noun(reading, before, after)
         targets = tuple(reading.mentions[k].of("value") for k in group)
         reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(group) > 1))

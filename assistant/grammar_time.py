@@ -55,6 +55,20 @@ def read_times(reading: Reading) -> None:
             reading.weekdays = phrase.weekdays
 
 
+def read_counted_periods(reading: Reading) -> None:
+    """7月、8月、9月|三个月, and 哪个|多 where two things are compared: words that only repeat what is said."""
+    for i, mention in enumerate(reading.mentions):
+        following = reading.mentions[i + 1] if i + 1 < len(reading.mentions) else None
+        if mention.number is not None and mention.number == len(reading.periods) > 1 and reading.free(i):
+            if following is not None and following.is_word(*BUCKETS):
+                reading.claim(i, i + 1)
+        elif mention.is_word("more") and reading.free(i) and not mention.of("metric"):
+            two = len(reading.periods) == 2
+            if reading.versus or two or reading.parts or any(item.joined for item in reading.filters):
+                reading.versus |= two
+                reading.claim(i)
+
+
 def _grain_named(reading: Reading, position: int) -> Grain | None:
     """Return the unit of rows that a noun names after by: by platform and month, by registration month."""
     grain = next((grain for name, grain in BUCKETS.items() if reading.mentions[position].is_word(name)), None)

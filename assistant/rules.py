@@ -130,7 +130,7 @@ class RulesPlanner:
                 self._not_understood(unknown, reading, language) if unknown else self._changed(previous, reading, as_of)
             )
         clear = reading.linked.unknown and reading.has_word("overview") and not reading.has_word("quality", "vague")
-        if clear or (unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend")):
+        if clear or (unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend", "lately")):
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
             return Plan(query=listing, evidence=_evidence(reading))

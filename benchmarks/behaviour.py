@@ -40,7 +40,10 @@ TIERS = (
     "new or occasional", "promising big spenders", "loyal low spenders", "champions",
 )  # fmt: skip
 MOST_TIMES_HAND_WRITTEN, FASTER_THAN_PANDAS = 1.2, 5
-SHOPS = {10: (500_000, 10_000_000), 100: (2_000_000, None)}  # millions of events: users, and how many events are kept of theirs
+SHOPS = {
+    10: (500_000, 10_000_000),
+    100: (2_000_000, None),
+}  # millions of events: users, and how many events are kept of theirs
 Rows = list[tuple[Any, ...]]
 Frames = dict[str, pd.DataFrame]
 
@@ -77,7 +80,9 @@ def retention_triangle(tables: Frames) -> Rows:
     joined = _with_day_number(tables)
     returned = joined[joined.number.between(0, 30)].drop_duplicates(["user_id", "number"])
     back = returned.groupby(["day0", "number"]).size().rename("back").reset_index()
-    sizes = tables["users"].registered_at.dt.normalize().value_counts().rename_axis("day0").rename("users").reset_index()
+    sizes = (
+        tables["users"].registered_at.dt.normalize().value_counts().rename_axis("day0").rename("users").reset_index()
+    )
     cohorts = sizes.merge(pd.DataFrame({"number": range(31)}), how="cross")
     cohorts = cohorts.merge(back, how="left", on=["day0", "number"]).fillna({"back": 0})
     mature = cohorts.day0 + pd.to_timedelta(cohorts.number, unit="D") <= AS_OF
@@ -118,7 +123,9 @@ def rfm_tiers(tables: Frames) -> Rows:
     for values in (recency, spending.frequency, spending.monetary.round(2)):
         scores = np.searchsorted(np.quantile(values, [0.2, 0.4, 0.6, 0.8]), values)
         tier = tier * 2 + (scores >= scores.mean())
-    users = tables["users"].merge(pd.DataFrame({"user_id": spending.index, "tier": np.array(TIERS)[tier]}), on="user_id")
+    users = tables["users"].merge(
+        pd.DataFrame({"user_id": spending.index, "tier": np.array(TIERS)[tier]}), on="user_id"
+    )
     return _rows(users.groupby("tier").size().reset_index())
 
 
@@ -274,7 +281,17 @@ def main() -> None:
     print("{:,} users, {:,} events".format(*counted[0]))
     order = random.Random(7)
 
-    heads = ("question", "generated", "hand-written", "ratio", "peak memory", "pandas", "× faster", "with reading", "× faster")
+    heads = (
+        "question",
+        "generated",
+        "hand-written",
+        "ratio",
+        "peak memory",
+        "pandas",
+        "× faster",
+        "with reading",
+        "× faster",
+    )
     line = "{:<22}{:>12}{:>14}{:>8}{:>13}{:>12}{:>10}{:>14}{:>10}"
     print(line.format(*heads))
     for in_pandas, question, columns in QUESTIONS:
@@ -311,7 +328,9 @@ def main() -> None:
         print(line.format(in_pandas.__name__, *shown) + ("  misses its target" if missed else ""), flush=True)
 
 
-def _read_and_ask(connection: duckdb.DuckDBPyConnection, columns: dict[str, str], ask: Callable[[Frames], Rows]) -> Rows:
+def _read_and_ask(
+    connection: duckdb.DuckDBPyConnection, columns: dict[str, str], ask: Callable[[Frames], Rows]
+) -> Rows:
     return ask(read(connection, columns))
 
 

@@ -247,7 +247,8 @@ class SemanticLayer:
         for part in ("limit", "order"):
             listed.set(part, None)
         counted = select_from(listed.subquery("listed"), [named(exp.Count(this=exp.Star()), "listed_rows")])
-        return int(self.engine.run(self.guarded(counted), max_rows=1).rows[0][0])
+        ((number,),) = self.engine.run(self.guarded(counted), max_rows=1).rows
+        return number if isinstance(number, int) else 0
 
     def sql(self, text: str, *, max_rows: int = MAX_ROWS) -> tuple[GuardedStatement, ResultTable]:
         """Guard and run one read-only statement written by a person; its columns have no meaning but their names."""

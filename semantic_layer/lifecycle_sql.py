@@ -46,7 +46,9 @@ def lifecycle(asked: Asked, leaf: Leaf, metric: m.Lifecycle) -> Parts:
         .else_(exp.Literal.string("dormant"))
     )  # fmt: skip
     by_stage = (*asked.keys, "stage")
-    select = select_from(activity, [*columns(asked.keys), named(stage, "stage"), named(exp.Sum(this=col("users")), "users")])
+    select = select_from(
+        activity, [*columns(asked.keys), named(stage, "stage"), named(exp.Sum(this=col("users")), "users")]
+    )
     parts.append((staged, grouped(select.where(exp.or_(col("is_active"), col("was_active")), copy=False), by_stage)))
     names = [metric.stage] if metric.stage else [name for name, _ in STAGES]
 

@@ -63,19 +63,20 @@ def _check_archive(path: Path, name: str) -> None:
 def _read(path: Path, name: str, folder: Path) -> TextTable:
     from openpyxl import load_workbook
 
-    book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    try:
-        sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or list(book.worksheets)
-        for sheet in sheets:
-            sheet.reset_dimensions()  # the size a file states is often wrong
-            if any(
-                any(cell not in (None, "") for cell in row)
-                for row in sheet.iter_rows(max_row=SAMPLE_ROWS, values_only=True)
-            ):
-                others = [other.title for other in sheets if other is not sheet]
-                return _table(sheet, path, name, folder, others)
-    finally:
-        book.close()
+    with path.open("rb") as file:  # of a path, openpyxl would judge the ending
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        try:
+            sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or list(book.worksheets)
+            for sheet in sheets:
+                sheet.reset_dimensions()  # the size a file states is often wrong
+                if any(
+                    any(cell not in (None, "") for cell in row)
+                    for row in sheet.iter_rows(max_row=SAMPLE_ROWS, values_only=True)
+                ):
+                    others = [other.title for other in sheets if other is not sheet]
+                    return _table(sheet, path, name, folder, others)
+        finally:
+            book.close()
     raise file_errors.empty(name)
 
 

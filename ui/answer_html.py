@@ -206,7 +206,7 @@ ICONS = {  # paths of 24 × 24, stroked
     "list": "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
     "bin": "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10 11v5M14 11v5",
     "cross": "M6 6l12 12M18 6L6 18",
-    "menu": "M4 7h16M4 12h16M4 17h16",
+    "table": "M4 5h16v14H4zM4 10h16M4 15h16M10 5v14",
 }
 
 

@@ -4,6 +4,7 @@ Everything heavy is imported by the command that needs it, so that `wenshu ask` 
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -332,7 +333,7 @@ def chat(
         if user_header is None:
             reception.assistant(user)  # one who may see nothing learns it now and not on the page
         peers = tuple(proxy or LOCAL_PEERS)
-        _serve(reception, port, user=user, header=user_header, peers=peers)
+        _serve(reception, port, lambda own, data: reception_of(str(own), data, planner, language, door="chat"), user=user, header=user_header, peers=peers)
 
 
 @app.command()
@@ -351,7 +352,7 @@ def demo(
         answer = _watched(reception, Question(text=DEMO_QUESTION, language=language), language)
         _write_answer(answer, chart_file.write_chart(answer, home() / "demo-chart.png"))
         if serve:
-            _serve(reception, port)
+            _serve(reception, port, lambda model, db: reception_of(str(model), db, PlannerName.AUTO, language, door="demo"))
     raise typer.Exit(_exit_code(answer))
 
 
@@ -384,17 +385,20 @@ def _write_answer(answer: "Answer", chart: Path | None, sql: bool = False) -> No
         write(*shown(answer, chart, sql=sql))
 
 
-def _serve(reception: "Reception", port: int | None, **who: Any) -> None:
+def _serve(reception: "Reception", port: int | None, own: "Callable[[Path, Path], Reception]", **who: Any) -> None:
+    """Serve the page; `own` opens a model that somebody brought and its database."""
     from wenshu.ui.entrance import Entrance
     from wenshu.ui.gradio_app import serve
-    from wenshu.ui.workspace import history
+    from wenshu.ui.workspace import history, own_models
 
+    kept = history()
     serve(
         Entrance(assistant_for=reception.assistant, answers=reception.stream, **who),
         port=port,
         on_ready=lambda address: write(f"\n问数 Wenshu: {address}   (Ctrl-C to stop 按 Ctrl-C 退出)"),
         on_notice=lambda text: print(f"{text.en} {text.zh}", file=sys.stderr),
-        history=history(),
+        history=kept,
+        own=own_models(kept.store, own),
     )
 
 

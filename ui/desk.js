@@ -55,6 +55,8 @@ function take(reply, source) {
   if (reply.remove) source.closest(reply.remove).remove();
   if (reply.file) saveFile(reply.file);
   if (reply.deleted === thread.dataset.conversation) startAnew();
+  if (reply.stale) desk.stale = true;
+  if (reply.anew) anew();
   if (reply.close) panel.close();
   if (reply.said) say(reply.said);
   if (reply.ask) ask(reply.ask);
@@ -90,6 +92,35 @@ function ask(text, more = {}) {
 function startAnew() {
   document.querySelector('#new').click();
   drawer(false);
+}
+
+// Other data are another page.
+function anew(question) {
+  if (question) sessionStorage.setItem('wenshu.ask', question);
+  location.assign(location.pathname);
+}
+
+async function upload(form) {
+  const status = form.querySelector('[role=status]'), alert = form.querySelector('[role=alert]'), go = form.querySelector('.go'), files = [];
+  alert.textContent = '';
+  go.disabled = true;
+  try {
+    for (const file of form.querySelector('input').files) {
+      status.textContent = status.dataset.uploading.replace('{}', file.name);
+      const response = await fetch('/upload', { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: file });
+      if (response.status === 413) return void (alert.textContent = alert.dataset.tooLarge.replace('{}', file.name));
+      const { token } = response.ok ? await response.json() : {};
+      if (!token) throw new Error(String(response.status));
+      files.push({ token, name: file.name });
+    }
+    status.textContent = status.dataset.reading;
+    await act({ do: 'propose', files }, form);
+  } catch {
+    alert.textContent = desk.words.failed;
+  } finally {
+    status.textContent = '';
+    go.disabled = false;
+  }
 }
 
 function copyText(text, said) {
@@ -269,6 +300,7 @@ document.addEventListener('click', async (event) => {
   else if ((found = within(event, '[data-rename]'))) rename(found);
   else if (within(event, '[data-new]')) startAnew();
   else if (within(event, '[data-close]')) panel.close();
+  else if ((found = within(event, '[data-ask-anew]'))) anew(found.dataset.askAnew);
   else if ((found = within(event, '#panel [data-ask]'))) ask(found.dataset.ask);
   else if ((found = within(event, '[data-retry]'))) ask(questionOf(turnOf(found)), { at: Number(turnOf(found).dataset.turn), keep: true });
   else if ((found = within(event, '[data-edit]'))) edit(turnOf(found));
@@ -292,7 +324,8 @@ document.addEventListener('submit', (event) => {
   if (form.matches('.reason')) {
     act({ do: 'vote', turn: Number(form.closest('.about').dataset.turnId), good: form.closest('.about').querySelector('[data-vote=true]').getAttribute('aria-pressed') === 'true', reason: form.querySelector('input').value });
     form.hidden = true;
-  } else if (form.dataset.do) act({ do: form.dataset.do, ...JSON.parse(form.dataset.with), fields: fieldsOf(form) }, form);
+  } else if (form.matches('[data-upload]')) upload(form);
+  else if (form.dataset.do) act({ do: form.dataset.do, ...JSON.parse(form.dataset.with), fields: fieldsOf(form) }, form);
   else return;
   event.preventDefault();
 });
@@ -304,6 +337,11 @@ document.addEventListener('input', (event) => {
     desk.searching = setTimeout(refresh, 200);
   }
 });
+
+document.addEventListener('change', (event) => {
+  if (within(event, '[data-choose]')) act({ do: 'choose', model: event.target.value });
+});
+panel.addEventListener('close', () => { if (desk.stale) anew(); });
 
 document.addEventListener('keydown', (event) => {
   if (event.isComposing) return;
@@ -332,8 +370,10 @@ document.addEventListener('wenshu:shown', async ({ detail }) => {
 function recall() {
   desk.recalled = true;
   const { template, ...fields } = Object.fromEntries(new URLSearchParams(location.search));
-  const conversation = location.hash.slice(1);
-  if (template) {
+  const conversation = location.hash.slice(1), waiting = sessionStorage.getItem('wenshu.ask');
+  sessionStorage.removeItem('wenshu.ask');
+  if (waiting) ask(waiting);
+  else if (template) {
     history.replaceState(null, '', location.pathname);
     act({ do: 'run', name: template, fields, link: true });
   } else if (conversation) reopen(conversation);

@@ -38,11 +38,12 @@ def button(label: str, **attributes: str | bool | None) -> Html:
 # beside the conversation ----------------------------------------------------------------------------------------------
 
 
-def sidebar_html(listed: Html, language: Language) -> Html:
-    """Return what stands beside the conversation: the ways to elsewhere, and the conversations."""
+def sidebar_html(listed: Html, language: Language, switch: Html | None = None) -> Html:
+    """Return what stands beside the conversation: the ways to elsewhere, and the conversations; with a `switch`, people bring data."""
+    own = [("table", words.DATA, "data")] if switch is not None else []
     ways = [
         element("button", icon(name), label.in_(language), type="button", class_="way", **does(action))
-        for name, label, action in ((BOOK, words.SAVED, "saved"), (GRID, words.BOARD, "board"), (LIST, words.METRICS, "metrics"))
+        for name, label, action in ((BOOK, words.SAVED, "saved"), (GRID, words.BOARD, "board"), (LIST, words.METRICS, "metrics"), *own)
     ]  # fmt: skip
     search = words.SEARCH.in_(language)
     said = {
@@ -55,6 +56,7 @@ def sidebar_html(listed: Html, language: Language) -> Html:
     }  # fmt: skip
     return element(
         "div",
+        *([switch] if switch else []),
         element("button", NEW.in_(language), type="button", class_="new", data_new=True),
         element("nav", *ways, aria_label=words.MENU.in_(language)),
         element("h2", words.CONVERSATIONS.in_(language)),

@@ -90,3 +90,29 @@ KINDS = {
 ALSO = Text("also: {}", "也叫：{}")
 VALUES = Text("values: {}", "取值：{}")
 TRY = Text("Ask", "提问")
+
+MODEL = Text("Data to ask", "要查询的数据")
+DATA = Text("Your data", "我的数据")
+DATA_HELP = Text(
+    "Bring files, and ask about them at once. They are copied, and only you can ask them.",
+    "上传文件后即可提问。文件会被复制保存，只有您自己可以查询。",
+)
+FILES = Text("Files: CSV, TSV, Excel (.xlsx) or Parquet", "文件：CSV、TSV、Excel（.xlsx）或 Parquet")
+FILES_HINT = Text(
+    "Up to 20 files of 300 MB each; files that belong together are related by columns of one name.",
+    "最多 20 个文件，每个不超过 300 MB；同名列会把相关的文件关联起来。",
+)
+UPLOAD_IT = Text("Upload", "上传")
+UPLOADING = Text("Sending {} …", "正在上传 {}……")
+READING = Text("Reading the files and trying questions …", "正在读取文件并试问几个问题……")
+TOO_LARGE = Text("{} is larger than 300 MB. Export fewer rows or columns.", "{} 超过 300 MB，请减少导出的行或列。")
+UNDERSTOOD = Text("This is how your data were understood", "数据已读取，理解如下")
+ASK_IT = Text("Ask about it", "开始提问")
+EDIT_MODEL = Text("Edit the model", "修改模型")
+EDIT_MODEL_HELP = Text(
+    "Labels, synonyms and metrics are yours to change; mistakes are named with their line and nothing is saved.",
+    "可以修改名称、同义词和指标；有错误时会指出行号，并且不会保存。",
+)
+MODEL_SAVED = Text("Saved. The next question is answered by it.", "已保存，下一个问题起生效。")
+SWITCHED = Text("Other data were chosen in another window.", "您在另一个窗口切换了数据。")
+SWITCHED_HINT = Text("Reload this page to go on.", "请刷新本页后继续。")

@@ -26,9 +26,10 @@ from wenshu.assistant.answer import Answer
 from wenshu.assistant.planner import SAY, Step
 from wenshu.assistant.question import MAX_LENGTH, Context, Question, language_of
 from wenshu.semantic_layer.cancellation import cancelled_by
-from wenshu.semantic_layer.errors import WenshuError
+from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.ui import answer_html as html
+from wenshu.ui import desk_texts
 from wenshu.ui import page_texts as words
 from wenshu.ui.entrance import Doorkeeper, Entrance, open_to_all
 from wenshu.ui.gate import Gate
@@ -65,11 +66,12 @@ class Session:
     turn: int = 0
     question: str = ""
     at: int = 0
+    model: str = ""
 
 
-def new_session() -> Session:
-    """Return the session of a conversation that nobody else can name."""
-    return Session(secrets.token_urlsafe(16))
+def new_session(model: str = "") -> Session:
+    """Return the session of a conversation about a model that nobody else can name."""
+    return Session(secrets.token_urlsafe(16), model=model)
 
 
 def build_page(entrance: Entrance, history: History, *, language: Language | None = None) -> gr.Blocks:
@@ -210,7 +212,7 @@ class _Desk:
         """Return the whole interface in the language that was kept, or the browser's, and a session."""
         if kept not in ("zh", "en"):
             kept = self._language or _preferred(request.headers.get("accept-language", ""))
-        session = new_session()
+        session = new_session(self._assistant(request).model.name)
         return [*self.relabel("zh" if kept == "zh" else "en", session, request), session]
 
     def relabel(self, language: Language, session: Session | None, request: gr.Request) -> list[Any]:
@@ -284,7 +286,7 @@ class _Desk:
         steps: tuple[str, ...] = ()
         user = self._name(request)
         question = Question(text=text, conversation=session.conversation, user=user)
-        for news in self._tell(question, at, dropped, dark):
+        for news in self._tell(question, session, dropped, dark):
             if news is None:
                 yield []
             elif isinstance(news, Step) and news.key == WAIT:
@@ -305,7 +307,7 @@ class _Desk:
         turns = self._history.turns(user or "", assistant.model.name, wanted)
         if not turns:
             return self.restart(interface, request)
-        session = Session(wanted, turns[-1].number, turns[-1].question, turns[-1].number)
+        session = Session(wanted, turns[-1].number, turns[-1].question, turns[-1].number, assistant.model.name)
         shown = [{"turn": t.number, "html": kept_turn_html(t, assistant, interface, dark)} for t in turns]
         news = message(wanted, session.turn, html.Html(""), interface, status=words.READY.in_(interface), turns=shown)
         return _news(news, session, empty=True)
@@ -317,7 +319,7 @@ class _Desk:
 
     def restart(self, interface: Language, request: gr.Request) -> list[Any]:
         """Return an empty page and a new conversation."""
-        session = new_session()
+        session = new_session(self._assistant(request).model.name)
         return _news(self._welcome(session, interface, request), session, empty=True)
 
     def _name(self, request: gr.Request) -> str | None:
@@ -332,8 +334,11 @@ class _Desk:
         examples = words.group_examples(self._assistant(request).examples(language), language)
         return message(session.conversation, 0, html.welcome_html(examples, language), language)
 
-    def _tell(self, question: Question, at: int, dropped: bool, dark: bool) -> Iterator[Step | html.Html | None]:
+    def _tell(self, question: Question, session: Session, dropped: bool, dark: bool) -> Iterator[Step | html.Html | None]:
+        at = session.at
         try:
+            if session.model not in ("", self._entrance.assistant_for(question.user).model.name):
+                raise QueryError("data_switched", desk_texts.SWITCHED, desk_texts.SWITCHED_HINT)
             question = replace(question, context=self._context(question, at, dropped))
             with self._line.turn(question.user or question.conversation or "") as ticket:
                 yield from _waited(ticket)
@@ -346,7 +351,9 @@ class _Desk:
                     yield shown_answer(news, question.text, dark=dark, turn=self._keep(question, at, news))
         except Exception as problem:  # the page's edge: whatever happened, its reader gets a sentence, not a trace
             failure = failed_answer(problem, language_of(question.text))
-            yield shown_answer(failure, question.text, dark=dark, turn=self._keep(question, at, failure))
+            switched = isinstance(problem, QueryError) and problem.code == "data_switched"
+            kept = None if switched else self._keep(question, at, failure)
+            yield shown_answer(failure, question.text, dark=dark, turn=kept)
 
     def _context(self, question: Question, at: int, dropped: bool) -> Context:
         """Return what a turn may build on, after forgetting what it takes the place of."""

@@ -147,7 +147,8 @@ class OwnModels:
         """Delete a model with its database."""
         folder = self.get(owner, name).folder
         with self._lock:
-            self._receptions.pop(folder, None)
+            if reception := self._receptions.pop(folder, None):
+                reception.close()
         shutil.rmtree(folder, ignore_errors=True)
 
     def choose(self, owner: str, name: str | None) -> None:

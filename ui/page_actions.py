@@ -21,6 +21,7 @@ from wenshu.ui import desk_html as html
 from wenshu.ui import desk_texts as words
 from wenshu.ui.answer_html import Html, element
 from wenshu.ui.history import History, Turn, not_answered
+from wenshu.ui.page_data import DataActions, no_data
 from wenshu.ui.page_turn import answer_of, drawn, shown_answer
 from wenshu.ui.present import file_name
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from wenshu.assistant.assistant import Assistant
     from wenshu.assistant.template_files import Templates
     from wenshu.ui.entrance import Entrance
+    from wenshu.ui.own_models import OwnModels
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Reply = dict[str, Any]
@@ -80,22 +82,29 @@ class PageActions:
     """Do what the page asks for, by name; a failure is an answer too."""
 
     def __init__(
-        self, entrance: "Entrance", history: History, templates_of: "Callable[[Assistant], Templates]", today: Callable[[], datetime]
+        self, entrance: "Entrance", history: History, templates_of: "Callable[[Assistant], Templates]", today: Callable[[], datetime],
+        own: "OwnModels | None" = None, served: "Entrance | None" = None,
     ) -> None:  # fmt: skip
-        """`today` gives the moment by this machine's clock, in its time zone."""
+        """`today` gives the moment by this machine's clock, in its time zone; `served` answers those who have chosen no model of their `own`."""
         self._entrance = entrance
         self.history = history
         self._templates_of = templates_of
         self._clock = today
+        self._models = own
+        self._served = served or entrance
 
     def perform(self, user: str | None, sent: Any) -> Reply:
         """Return what the page is to do: fill a place, say something, save a file, ask a question."""
         language: Language = "zh" if isinstance(sent, Mapping) and str(sent.get("lang")).startswith("zh") else "en"
         try:
-            action = ACTIONS.get(sent["do"]) if isinstance(sent, Mapping) and isinstance(sent.get("do"), str) else None
-            if action is None:
-                return {"failed": words.FAILED.in_(language)}
-            return action(self, Wish(user, self._entrance.assistant_for(user), sent, language))
+            name = sent.get("do") if isinstance(sent, Mapping) else None
+            wish = Wish(user, self._entrance.assistant_for(user), sent, language)
+            if name in DATA_ACTIONS:
+                reply: Reply = getattr(self._data(wish), name)(wish)
+                return reply
+            if name in ACTIONS:
+                return ACTIONS[name](self, wish)
+            return {"failed": words.FAILED.in_(language)}
         except WenshuError as error:
             return {"failed": f"{error.message.in_(language)} {error.hint.in_(language)}".strip()}
         except Exception:  # the page's edge: whatever happened, its reader gets a sentence, not a trace
@@ -105,7 +114,13 @@ class PageActions:
     # conversations
 
     def sidebar(self, wish: Wish) -> Reply:
-        return {"into": "#side", "html": html.sidebar_html(self._listed(wish), wish.language)}
+        switch = self._data(wish).switch(wish) if self._models else None
+        return {"into": "#side", "html": html.sidebar_html(self._listed(wish), wish.language, switch)}
+
+    def _data(self, wish: Wish) -> DataActions:
+        if self._models is None:
+            raise no_data()
+        return DataActions(self._models, self._served.assistant_for(wish.user).model.label)
 
     def conversations(self, wish: Wish) -> Reply:
         return {"into": "#conversations", "html": self._listed(wish)}
@@ -259,6 +274,7 @@ class PageActions:
         return answer
 
 
+DATA_ACTIONS = ("data", "propose", "choose", "edit_model", "change_model", "delete_model")
 ACTIONS: dict[str, Callable[[PageActions, Wish], Reply]] = {
     name: getattr(PageActions, name)
     for name in (

@@ -66,6 +66,10 @@ class Reception:
         self._visitors = source.open(self._model)
         self._seen = (version, self._visitors.data_version())
 
+    def close(self) -> None:
+        """Give up the data; what is being answered is answered first."""
+        self._visitors.close()
+
     def layer(self, user: str | None) -> SemanticLayer:
         """Return the layer of a person as model and data are now; raises `WenshuError` where there is none."""
         return self._current().layer(user)

@@ -1,10 +1,12 @@
 """Owns what the doors keep in the user's data folder, and opening a layer as the environment sets it."""
 
 import getpass
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wenshu.assistant.template_files import Templates
 from wenshu.semantic_layer import opening
@@ -21,6 +23,10 @@ from wenshu.ui.history import History
 from wenshu.ui.settings import audit_settings, engine_settings
 from wenshu.ui.store import Store
 from wenshu.ui.users import users_file
+
+if TYPE_CHECKING:
+    from wenshu.ui.own_models import OwnModels
+    from wenshu.ui.reception import Reception
 
 __all__ = ["Progress", "build", "database_of", "home", "open_layer"]
 
@@ -107,3 +113,13 @@ def history() -> History:
     except EngineError:
         return History(Store(None))
     return History(Store(path))
+
+
+def own_models(store: Store, open_reception: "Callable[[Path, Path], Reception]") -> "OwnModels | None":
+    """Return the data that people bring, in the data folder; a user without a home cannot bring any."""
+    from wenshu.ui.own_models import OwnModels
+
+    try:
+        return OwnModels(home() / "models", store, open_reception)
+    except EngineError:
+        return None

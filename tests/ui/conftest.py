@@ -17,6 +17,8 @@ from wenshu.assistant.question import Question
 from wenshu.assistant.rules import RulesPlanner
 from wenshu.semantic_layer.text import Text
 from wenshu.ui.gradio_app import HOST, create_app, serve
+from wenshu.ui.history import History
+from wenshu.ui.own_models import OwnModels
 from wenshu.ui.workspace import build, database_of, open_layer
 
 CHROMIUM_OPTIONS = [
@@ -64,8 +66,8 @@ class TroubledAssistant:
 
 
 @contextmanager
-def served(assistant: Assistant) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(create_app(assistant), host=HOST, port=0, log_level="critical"))
+def served(assistant: Assistant, history: History | None = None, own: OwnModels | None = None) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(create_app(assistant, history, own), host=HOST, port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from openpyxl import load_workbook
 from wenshu.assistant.assistant import Assistant
 from wenshu.assistant.question import Context, Question
 from wenshu.assistant.template_files import Templates
-from wenshu.semantic_layer.errors import EngineError, QueryError
+from wenshu.semantic_layer.errors import EngineError, FileError, ModelError, QueryError
 from wenshu.ui import board, feedback
+from wenshu.ui.cli_options import PlannerName, reception_of
 from wenshu.ui.entrance import Entrance
 from wenshu.ui.history import MOST_CONVERSATIONS, History
 from wenshu.ui.kept_answer import MOST_ROWS, answer_from_text, answer_to_text
+from wenshu.ui.own_models import OwnModels
 from wenshu.ui.page_actions import PageActions, sent_json
 from wenshu.ui.store import Store
 
@@ -239,7 +242,7 @@ def test_a_question_is_saved_edited_and_deleted_and_a_broken_file_named(actions,
     shown = done("saved")["panel"]
     assert "My &lt;b&gt;channels&lt;/b&gt;" in shown
     assert "broken.yml" in shown
-    assert "line 4" in shown
+    assert "broken.yml:4" in shown
     assert done("run", name="mine", fields={"period": "last week"})["ask"] == "My channels last week"
     assert "not a period" in done("run", name="mine", fields={"period": "=1"})["failed"]
     assert "lacks {period}" in done("change_saved", name="mine", fields={"question": "no slot"})["failed"]
@@ -282,3 +285,62 @@ def test_the_command_writes_the_file(tmp_path) -> None:
     assert (run.returncode, out.read_text()) == (0, "")
     assert "0 answers" in run.stderr
     assert [json.loads(line) for line in out.read_text().splitlines()] == []
+
+
+# data of people's own ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path) -> OwnModels:
+    def opened(model, database):
+        return reception_of(str(model), database, PlannerName.RULES, "en", door="chat")
+
+    return OwnModels(tmp_path / "models", Store(None), opened)
+
+
+def brought(own: OwnModels, owner: str) -> str:
+    path = own.arriving(owner)
+    path.write_text("order_id,user_id,amount,city,ordered_at\n1,1,10.5,Beijing,2026-01-02\n2,2,20,Shanghai,2026-01-03\n3,1,5,Beijing,2026-02-03\n")
+    return own.bring(owner, [(path.name, "../../Orders 2026.csv")]).model_path.parent.name
+
+
+def test_brought_data_are_asked_by_their_owner_alone(own, assistant) -> None:
+    name = brought(own, ME)
+    assert name.startswith("orders_2026_")
+    entrance = own.entrance(Entrance(assistant_for=lambda _: assistant))
+    assert entrance.assistant_for(ME).model.name == name
+    assert entrance.assistant_for("bob").model.name == SHOP
+    *_, answer = entrance.stream(Question(text="total amount by city", user=ME))
+    assert answer.status == "answered"
+    assert sum(row[-1] for row in answer.table.rows) == 35.5
+    for reach in (own.text, own.delete, own.choose):
+        with pytest.raises(QueryError):
+            reach("bob", name)
+    arrived = own.arriving(ME)
+    arrived.write_text("a,b\n1,2\n")
+    for token in (arrived.name, f"../{arrived.name}", "/etc/passwd", str(arrived)):
+        with pytest.raises(FileError):
+            own.bring("bob", [(token, "a.csv")])
+    own.delete(ME, name)
+    assert entrance.assistant_for(ME).model.name == SHOP
+
+
+def test_an_edited_model_reads_what_was_brought_and_nothing_else(own, tmp_path) -> None:
+    name = brought(own, ME)
+    text = own.text(ME, name)
+    secret = tmp_path / "secret.csv"
+    secret.write_text("order_id,amount\n1,99\n")
+    for bad in (
+        text.replace("source: orders", f"source: {secret}", 1),
+        text.replace("source: orders", "source: SELECT * FROM orders AS o CROSS JOIN orders AS p", 1),
+        text.replace(f"name: {name}", "name: shop", 1),
+        text.replace("primary_key: order_id", "primary_key: no_such_column", 1).replace("expr: amount", "expr: no_such_column"),
+        text.replace("metrics:", "metrix:", 1),
+        "a: [",
+    ):
+        assert bad != text
+        with pytest.raises(ModelError):
+            own.change(ME, name, bad)
+        assert own.text(ME, name) == text, "nothing has changed"
+    own.change(ME, name, re.sub("^label: .*$", "label: Mine", text, count=1, flags=re.MULTILINE))
+    assert own.get(ME, name).label.en == "Mine"

@@ -121,9 +121,9 @@ def test_the_chart_enlarges_and_downloads(visit, address) -> None:
     visited = visit(address, "en")
     page, answer = visited.page, visited.answer(visited.ask(TREND.en))
     answer.locator(".zoom").click()
-    assert page.locator("dialog img").is_visible()
+    assert page.locator(".lightbox img").is_visible()
     page.keyboard.press("Escape")
-    page.wait_for_selector("dialog", state="detached")
+    page.wait_for_selector(".lightbox", state="detached")
     with page.expect_download() as started:
         answer.locator("figcaption [data-save]").click()
     assert open(started.value.path(), "rb").read(8) == b"\x89PNG\r\n\x1a\n"
