@@ -59,17 +59,12 @@ def missing_line(shown: list[str], printed: str) -> str | None:
 BLOCKS = [block for path in DOCUMENTS for block in blocks_of(path.relative_to(ROOT).as_posix(), path.read_text())]
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, Path]:
-    return {path.relative_to(ROOT).as_posix(): tmp_path_factory.mktemp("document") for path in DOCUMENTS}
-
-
 def run(command: list[str], folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | {"PATH": path, "COLUMNS": "120"},
+        env=os.environ | {"PATH": path, "COLUMNS": "120", "WENSHU_HOME": str(folder / "home")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -79,9 +74,16 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.document}:{block.line}")
-def test_block(block, folders):
-    folder = folders[block.document]
+@pytest.mark.parametrize("document", list(dict.fromkeys(block.document for block in BLOCKS)))
+def test_document(document, tmp_path):
+    """The blocks of a document build on each other, so they run in order in one folder."""
+    for block in BLOCKS:
+        if block.document == document:
+            print(f"{document}:{block.line}")
+            check(block, tmp_path)
+
+
+def check(block: Block, folder: Path) -> None:
     match block.language:
         case "bash" | "sh":
             run(["bash", "-euo", "pipefail", "-c", block.text], folder)
