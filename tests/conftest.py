@@ -1,6 +1,7 @@
 """Owns what holds for the whole suite: data folder, random seeds and what a browser test needs."""
 
 import os
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(home.cleanup)
     os.environ["WENSHU_HOME"] = home.name
     os.environ["MPLBACKEND"] = "Agg"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the suite itself ignores Ctrl-C, commands shall not
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

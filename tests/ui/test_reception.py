@@ -164,6 +164,7 @@ def test_a_database_being_written_is_told_until_it_is_free(served, shops):
 def test_a_killed_worker_is_told_and_replaced(served, shops):
     served.ask(USERS)
     os.kill(served.worker, signal.SIGKILL)
+    time.sleep(0.5)  # until the system has ended it; one that ends at work is the case below
     assert_right(served, shops[300])
     pid = served.worker
     os.kill(pid, signal.SIGSTOP)  # whatever it is asked now, it is at work on it when it is killed
