@@ -77,6 +77,7 @@ def unguarded(shop: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{shop}' AS shop (READ_ONLY)")
         connection.execute("USE shop")
+        connection.execute("SET threads = 1")  # so that rows which an ORDER BY leaves tied come in the same order
         yield connection
 
 
@@ -99,7 +100,7 @@ def test_benign_statement_returns_the_same_rows(kind, sql, engine, unguarded, ta
     assert set(guarded.tables) <= set(tables)
     if kind != "not_compared":
         written = unguarded.execute(sql.strip(MARKS)).fetchall()
-        assert repr(unguarded.execute(guarded.sql).fetchall()) == repr(written)
+        assert sorted(map(repr, unguarded.execute(guarded.sql).fetchall())) == sorted(map(repr, written))
         assert len(result.rows) == len(written)
 
 
