@@ -36,7 +36,7 @@ constraints: ## renew constraints.txt with the newest versions that pyproject.to
 	rm -rf $(FRESH)
 	$(PYTHON) -m venv $(FRESH)
 	$(FRESH)/bin/python -m pip install --quiet --upgrade pip setuptools
-	PYTHONWARNINGS=ignore $(FRESH)/bin/python -m pip install --quiet --no-build-isolation --editable '.[cdnow,journey,llm]' --group dev
+	PYTHONWARNINGS=ignore $(FRESH)/bin/python -m pip install --quiet --no-build-isolation --editable '.[cdnow,journey,llm,insight,slack]' --group dev
 	sed -n '/^#/p' constraints.txt > $(FRESH)/constraints.txt
 	$(FRESH)/bin/python -m pip freeze --all --exclude wenshu >> $(FRESH)/constraints.txt
 	mv $(FRESH)/constraints.txt constraints.txt
@@ -56,7 +56,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(INSTALL) --no-build-isolation --editable '.[cdnow,journey,llm]' --group dev
+	@$(INSTALL) --no-build-isolation --editable '.[cdnow,journey,llm,insight,slack]' --group dev
 	@touch $@
 
 chromium:

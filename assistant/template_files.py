@@ -3,13 +3,12 @@
 A template that cannot be read is reported and passed over; the others work.
 """
 
-import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import Any, Literal
 
@@ -25,6 +24,7 @@ from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.spec import LabelSpec
 from wenshu.semantic_layer.spec_reader import Mistake, Path_, line_of
 from wenshu.semantic_layer.text import Language, Text
+from wenshu.semantic_layer.whole_file import written_whole
 from wenshu.semantic_layer.yaml_lines import mistakes_in, read_yaml
 
 LONGEST = 100_000  # characters of a template file
@@ -110,17 +110,10 @@ class Templates:
         """Write a template to a file of its own, whole or not at all, and return the file."""
         assert self.folder is not None
         path = self.folder / f"{template.name}.yml"
-        try:
+        with suppress(OSError):  # what is missing then is said by the writing
             self.folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile("w", encoding="utf-8", dir=self.folder, suffix=".part", delete=False) as part:
-                part.write(template_to_yaml(template))
-            os.replace(part.name, path)
-        except OSError as error:
-            raise ModelError(
-                "cannot_write",
-                Text(f"The template cannot be written to {path}.", f"无法将模板写入 {path}。"),
-                Text("Choose a folder that you may write to (WENSHU_HOME).", "请选择可写的文件夹（WENSHU_HOME）。"),
-            ) from error
+        with written_whole(path) as beside:
+            beside.write_text(template_to_yaml(template), "utf-8")
         return path
 
     def delete(self, name: str) -> None:

@@ -114,6 +114,9 @@ class Template:
     def asks(self, query: Query) -> bool:
         """Say whether a query is this template's, whatever its period, value and number are."""
         values: dict[str, Any] = {}
+        own = [metric_spec(str(name))[0] for name in self.query.get("metrics", ())]
+        if own != [metric_spec(name)[0] for name in query.metrics]:
+            return False
         for parameter in self.parameters:
             match parameter.type:
                 case "period":

@@ -160,11 +160,12 @@ def _visible(
     for policy in policies:
         if policy.metrics is not None:
             barred |= {metric.name for metric in model.metrics} - set(policy.metrics)
+    gone = {*hidden, *_made_of(barred, model)}
     datasets, withheld = [], []
     for dataset in model.datasets:
         shown = []
         for dimension in dataset.dimensions:
-            if (dataset.name, dimension.name) in hidden:
+            if (dataset.name, dimension.name) in gone:
                 withheld.append(replace(dimension, indexed=False))
             elif _is_masked(dimension, dataset, masks):
                 shown.append(replace(dimension, pii=False, indexed=False, values=()))
@@ -179,6 +180,16 @@ def _visible(
         withheld_metrics=tuple(metric for metric in model.metrics if metric.name in barred),
         withheld_dimensions=tuple(withheld),
     )
+
+
+def _made_of(barred: set[str], model: Model) -> set[tuple[str, str]]:
+    """Return the dimensions of segments that are made of barred metrics, or of other such segments."""
+    found: set[tuple[str, str]] = set()
+    for dataset in model.datasets:  # a segment stands after those that it is made of
+        names = barred | {name for other, bare in found for name in (bare, f"{other}.{bare}")}
+        if names & set(dataset.made_of):
+            found |= {(dataset.name, dimension.name) for dimension in dataset.dimensions}
+    return found
 
 
 def _reads(

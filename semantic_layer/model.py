@@ -81,7 +81,7 @@ class Dataset:
     """Describe a table, view, file or SELECT whose rows are one kind of thing.
 
     `source` is a table's name or a SELECT tree; `file` is a Parquet or CSV path or glob loaded under `source`'s name.
-    A segment has one row a user who belongs to it.
+    A segment has one row a user who belongs to it; `made_of` names the metrics and dimensions that decide who does.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Dataset:
     time: exp.Expr | None = None
     dimensions: tuple[Dimension, ...] = ()
     is_segment: bool = False
+    made_of: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:

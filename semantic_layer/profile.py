@@ -5,8 +5,6 @@ A profile belongs to one version of the data; it is computed by one statement an
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +17,7 @@ from wenshu.semantic_layer.model import Dataset, Dimension, Model
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.sql_tree import join, named, select_from
 from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.whole_file import written_whole
 
 MOST_VALUES = 20_000  # of one dimension; of a longer one none is indexed, and its values are asked for by name
 
@@ -170,9 +169,7 @@ def write_profile(path: Path, profile: DataProfile) -> None:
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False)
-        Path(temporary).replace(path)
-    except OSError:
+        with written_whole(path) as beside:
+            beside.write_text(json.dumps(data, ensure_ascii=False), "utf-8")
+    except (OSError, EngineError):
         return

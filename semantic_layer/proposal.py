@@ -22,6 +22,7 @@ from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.proposed_columns import TableParts, parts_of
 from wenshu.semantic_layer.proposed_model import ProposedModel, Values
 from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.whole_file import written_whole
 from wenshu.semantic_layer.worker import literal
 
 MODEL, DATABASE = "model.yml", "data.duckdb"
@@ -95,12 +96,8 @@ def with_examples(proposal: Proposal, examples: Sequence[Text]) -> Proposal:
     head, _, _ = proposal.yaml.rpartition("\nexamples:")
     text = head + "\n" + _dumped({"examples": [{"en": each.en, "zh": each.zh} for each in examples]})
     model = parse_model(text, MODEL)
-    unfinished = proposal.model_path.with_suffix(".part")
-    try:
-        unfinished.write_text(text, "utf-8")
-        os.replace(unfinished, proposal.model_path)
-    except OSError:
-        raise file_errors.not_written(str(proposal.model_path)) from None
+    with written_whole(proposal.model_path) as beside:
+        beside.write_text(text, "utf-8")
     return changed(proposal, yaml=text, model=model)
 
 

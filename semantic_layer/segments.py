@@ -1,11 +1,14 @@
 """Owns which segment a model file asks for: the checks they share, and the module that builds each type."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, assert_never
 
 from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer import spec as s
 from wenshu.semantic_layer.activity_segment import ACTIVITY_STAGES, activity_segment
 from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.metric_parameters import metric_spec
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.own_segment import band_segment, filter_segment
 from wenshu.semantic_layer.query import filter_from_json
@@ -25,10 +28,11 @@ class SegmentBuilder(SpecReader):
             message = Text(f"“{name}” is a dataset too", f"“{name}”与数据集重名")
             self.mistake(path, message, Text("Choose another name.", "请换一个名称。"))
         try:
-            return self._built(name, spec, model, path)
+            built = self._built(name, spec, model, path)
         except QueryError as error:
             self.mistake(path, error.message, error.hint)
             return None
+        return built and (replace(built[0], made_of=tuple(dict.fromkeys(_made_of(spec)))), built[1])
 
     def _built(self, name: str, spec: Any, model: Model, path: Path_) -> Segment | None:
         match spec:
@@ -85,3 +89,26 @@ class SegmentBuilder(SpecReader):
         if not all(fits) or not isinstance(first, m.Aggregate) or not isinstance(second, m.Aggregate):
             return None, None
         return first, second
+
+
+def _made_of(spec: Any) -> Iterator[str]:
+    """Yield the names of the metrics and dimensions that a segment's spec, or a filter in it, is written with."""
+    match spec:
+        case s.RfmSpec():
+            yield from (spec.of, spec.value)
+        case s.ActivitySpec():
+            yield from (spec.of, spec.start)
+        case s.BandSegmentSpec():
+            yield spec.of
+            yield from _made_of(spec.filters)
+        case s.FilterSegmentSpec():
+            yield from _made_of(spec.filters)
+        case list():
+            for part in spec:
+                yield from _made_of(part)
+        case dict():
+            for key, part in spec.items():
+                if key in ("metric", "dimension"):
+                    yield metric_spec(str(part))[0]
+                else:
+                    yield from _made_of(part)

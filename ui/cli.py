@@ -14,7 +14,8 @@ import typer
 
 from wenshu.semantic_layer.errors import WenshuError
 from wenshu.semantic_layer.text import Language
-from wenshu.ui import chart_file, console, csv_file
+from wenshu.semantic_layer.whole_file import check_writable
+from wenshu.ui import chart_file, console
 from wenshu.ui.cli_audit import audit
 from wenshu.ui.cli_feedback import feedback_app
 from wenshu.ui.cli_files import data_app, model_app
@@ -139,9 +140,9 @@ def ask(
     language = reply_language(lang, text)
     with reported(language, failure if format is Format.JSON else None):
         if chart is not None:
-            chart_file.check_writable(chart)
+            check_writable(chart)
         if csv is not None:
-            csv_file.check_writable(csv)
+            check_writable(csv)
         reception = reception_of(model, db, planner, language, users, door="ask")
         answer = _watched(reception, Question(text=text, language=language, user=user), language)
         path = chart_file.write_chart(answer, chart) if chart else None
@@ -195,7 +196,7 @@ def query(
             from wenshu.semantic_layer.query import query_from_json
 
             if csv is not None:
-                csv_file.check_writable(csv)
+                check_writable(csv)
             out = run_query(reception, user, body, None, language)
             if csv is not None:
                 export(reception, user, query_from_json(body), csv, language)

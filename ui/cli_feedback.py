@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from wenshu.semantic_layer.errors import EngineError
 from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.whole_file import written_whole
 from wenshu.ui.cli_options import Lang, LangOption, ModelOption, reply_language
 from wenshu.ui.console import reported
 
@@ -29,13 +29,7 @@ def feedback_export(
     language = reply_language(lang)
     with reported(language):
         lines = list(exported(history().store, load_model(model).name))
-        try:
-            file.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), "utf-8")
-        except OSError:
-            raise EngineError(
-                "cannot_write",
-                Text(f"The feedback cannot be written to {file}.", f"无法写入 {file}。"),
-                Text("Name a file in a folder that exists and that you may write to.", "请指定一个存在且可写的文件夹中的文件。"),
-            ) from None
+        with written_whole(file) as beside:
+            beside.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), "utf-8")
         votes = sum(line["topic"] != "context" for line in lines)
         print(Text(f"{file}: {votes} answers with a vote.", f"{file}：{votes} 个有评价的回答。").in_(language), file=sys.stderr)

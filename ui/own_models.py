@@ -3,7 +3,6 @@
 Everything belongs to who brought it. A model may be edited, but it goes on reading its own database and nothing else.
 """
 
-import os
 import re
 import secrets
 import shutil
@@ -21,6 +20,7 @@ from wenshu.semantic_layer.errors import FileError, ModelError, QueryError, Wens
 from wenshu.semantic_layer.loader import parse_model
 from wenshu.semantic_layer.proposal import DATABASE, MODEL, BroughtFile, Proposal
 from wenshu.semantic_layer.text import Text
+from wenshu.semantic_layer.whole_file import written_whole
 from wenshu.ui.store import Store
 
 if TYPE_CHECKING:
@@ -208,6 +208,5 @@ def _reads(model: "Model") -> set[tuple[str, str | None]]:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)
+    with written_whole(path) as beside:
+        beside.write_text(text, "utf-8")

@@ -17,6 +17,7 @@ from wenshu.tools.chart import Chart
 from wenshu.tools.counts import header, shown_columns
 from wenshu.tools.number_format import CURRENCY_SIGNS, NO_DATA, format_number
 from wenshu.tools.wording import bucket_label, escape_markdown
+from wenshu.ui.csv_file import harmless
 
 MAX_SHOWN_ROWS = 200
 LONGEST_LINE = 2_000
@@ -223,7 +224,7 @@ def to_csv(table: ResultTable, language: Language) -> bytes:
     """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([_harmless(_csv_label(column, language)) for column in table.columns])
+    writer.writerow([harmless(_csv_label(column, language)) for column in table.columns])
     writer.writerows([_csv_cell(cell) for cell in row] for row in table.rows)
     return text.getvalue().encode("utf-8-sig")
 
@@ -422,11 +423,7 @@ def _csv_cell(cell: Cell) -> str | int | float | None:
         return "true" if cell else "false"
     if isinstance(cell, date):
         return cell.isoformat()
-    return _harmless(cell) if isinstance(cell, str) else cell
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return harmless(cell) if isinstance(cell, str) else cell
 
 
 def _spans_to_markdown(spans: Spans) -> str:

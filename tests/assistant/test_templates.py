@@ -14,7 +14,7 @@ from wenshu.assistant.rules import RulesPlanner
 from wenshu.assistant.template_files import Templates, template_to_yaml
 from wenshu.assistant.template_planner import TemplatePlanner
 from wenshu.assistant.templates import CATEGORIES, slots_in, template_of
-from wenshu.semantic_layer.errors import ModelError, QueryError
+from wenshu.semantic_layer.errors import EngineError, QueryError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import load_model
 from wenshu.semantic_layer.text import Language
@@ -173,7 +173,7 @@ def test_unknown_names_get_the_near_one(tmp_path: Path):
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path):
     (tmp_path / "file").write_text("")
     made = BUILT_IN.get("rfm_sizes")
-    with pytest.raises(ModelError) as failed:
+    with pytest.raises(EngineError) as failed:
         Templates(SHOP, tmp_path / "file").save(made)
     assert failed.value.code == "cannot_write"
     assert "rfm_sizes" in template_to_yaml(made)

@@ -303,7 +303,7 @@ def test_csv_of_an_answer_and_of_a_query(shop, tmp_path):
         (["ask", "成交额", "--model", "shopp"], 5, "没有名为“shopp”的模型。\n您是不是想说：shop"),
         (["ask", "GMV", "--model", "none.yml"], 5, "There is no model “none.yml”."),
         (["ask", "成交额", "--chart", "a.gif"], 2, ".png 或 .svg"),
-        (["ask", "成交额", "--chart", "nowhere/a.png"], 5, "图表无法写入 nowhere/a.png。"),
+        (["ask", "成交额", "--chart", "nowhere/a.png"], 5, "无法写入 nowhere/a.png。"),
         (["ask", "--batch", "none.jsonl"], 2, "none.jsonl cannot be read"),
         (["query", "none.json"], 2, "none.json cannot be read"),
         (["query"], 2, "Give one file"),

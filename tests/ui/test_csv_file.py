@@ -10,7 +10,8 @@ from wenshu.semantic_layer.errors import EngineError
 from wenshu.semantic_layer.query import query_from_json
 from wenshu.semantic_layer.table import Column, ResultTable
 from wenshu.semantic_layer.text import Text, same
-from wenshu.ui.csv_file import all_rows, check_writable, write_csv
+from wenshu.semantic_layer.whole_file import check_writable
+from wenshu.ui.csv_file import all_rows, write_csv
 from wenshu.ui.workspace import build, open_layer
 
 
@@ -53,7 +54,7 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     (tmp_path / "t.csv").write_text("before")
     with pytest.raises(EngineError) as caught:
         write_csv(table_of("a", Broken()), tmp_path / "t.csv", "en")
-    assert caught.value.code == "csv_not_written"
+    assert caught.value.code == "cannot_write"
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"] and (tmp_path / "t.csv").read_text() == "before"
 
 
