@@ -38,12 +38,12 @@ class AgentPlanner(LlmPlanner):
         Raises `PlannerError` where the model cannot be used and had found nothing.
         """
         as_of = self.layer.as_of(question.today)
-        evidence = self.evidence(question, language, previous, as_of)
+        evidence = self.evidence(question, language, previous)
         settings = self.language_model.settings
         bench = Workbench(self.layer, evidence, language, question.today, values=settings.values)
         yield Step("agent", WORKING)
         said = ""
-        asked = agent_question(evidence, as_of)
+        asked = agent_question(evidence, as_of, bench.usual_periods)
         try:
             for news in self.language_model.work(agent_system(self.layer.model, language), asked, bench.tools(), ledger):
                 if isinstance(news, str):

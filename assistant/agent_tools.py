@@ -4,10 +4,11 @@ A query runs only where the question or an earlier result supports its values, d
 """
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 
-from wenshu.assistant.evidence import Evidence, users_with
+from wenshu.assistant.evidence import Evidence
+from wenshu.assistant.plan_check import users_with
 from wenshu.assistant.planner import RawResult
 from wenshu.assistant.question import normalise
 from wenshu.assistant.suggestions import Suggestions
@@ -94,10 +95,24 @@ class Workbench:
         return ToolResult(tool="list_values", for_model=f"{values[:MOST_LISTED]}{more}")
 
     def _query(self, given: Json) -> ToolResult:
-        query = query_from_json({key: value for key, value in given.items() if value not in (None, [], "")})
+        given = {key: value for key, value in given.items() if value not in (None, [], "")}
+        if isinstance(listed := given.get("filters"), list):
+            given["filters"] = [self._in_raw_values(item) if isinstance(item, dict) else item for item in listed]
+        query = query_from_json(given)
         self._check(query)
         result = run_query(self.layer, query, today=self.today)
         return self._keep("run_query", result)
+
+    def _in_raw_values(self, item: Json) -> Json:
+        """Return a filter whose values are those of the data: a model reads their labels."""
+        raw = {
+            label: listed.value
+            for d in self.layer.model.dimensions if item.get("dimension") in (d.name, d.qualified)
+            for listed in d.values for label in (listed.label.en, listed.label.zh)
+        }  # fmt: skip
+        values = item.get("values")
+        known = [raw.get(value, value) if isinstance(value, str) else value for value in values] if isinstance(values, list) else values
+        return item | {"values": known}
 
     def _sql(self, given: Json) -> ToolResult:
         if self.refused >= MOST_REFUSED:
@@ -166,11 +181,21 @@ class Workbench:
         if not self.evidence.leftover and asked and not asked & {name.partition("[")[0] for name in query.metrics}:
             raise QueryError("unsupported", same(f"The question asks for {', '.join(sorted(asked)[:5])}."))
 
+    @property
+    def usual_periods(self) -> dict[str, DateRange]:
+        """Return the dates that a question without any may mean: the last full month, the last 30 and 7 days."""
+        as_of = self.layer.as_of(self.today)
+        month = as_of.replace(day=1) if (as_of + timedelta(days=1)).day == 1 else (as_of.replace(day=1) - timedelta(days=1)).replace(day=1)
+        until = next_bucket(month, Grain.MONTH) - timedelta(days=1)
+        lately = {f"last {n} days": DateRange(as_of - timedelta(days=n - 1), as_of) for n in (30, 7)}
+        return {"last full month": DateRange(month, until), **lately}
+
     def _periods(self) -> list[DateRange]:
-        """Return the dates that the question names, those of the question before, and the buckets of earlier results."""
+        """Return the dates that the question names, else usual ones, those of the question before, and the buckets of earlier results."""
         found = list(self.evidence.periods.values())
         if (previous := self.evidence.previous) is not None and previous.period is not None:
             found.append(previous.period)
+        found += [] if found else self.usual_periods.values()
         found += [compared_period(period, kind, None) for period in tuple(found) for kind in Compare]
         for result in self.results:
             if isinstance(result, QueryResult):

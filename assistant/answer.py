@@ -47,10 +47,30 @@ class ReceiptStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MethodNote:
+    """Say how an analysis found what it says, in the answer's language."""
+
+    name: str
+    told: str
+    assumptions: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisNote:
+    """Name the analysis that answered, for programs: what was asked of it, as JSON values, and how sure it is."""
+
+    name: str
+    label: str
+    request: dict[str, Any]
+    confidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """Show how a number came about, in the answer's language; `elapsed_ms` is the whole question's time.
 
-    `verified` is the title of the saved question that a person vouches for. `llm` says what a language model was sent
+    `verified` is the title of the saved question that a person vouches for; `method` is an analysis's. `llm` says what a language model was sent
     and took; `steps` are there where more than one query ran, or one that is not `governed`: SQL that a language model
     wrote, whose columns the model file gives no meaning.
     """
@@ -68,6 +88,7 @@ class Receipt:
     llm: LlmUse | None = None
     steps: tuple[ReceiptStep, ...] = ()
     governed: bool = True
+    method: MethodNote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +119,7 @@ class Answer:
     options: tuple[str, ...] = ()
     problem: Problem | None = None
     follow_ups: tuple[str, ...] = ()
+    analysis: AnalysisNote | None = None
 
     def dataframe(self, *, labels: bool = False) -> "DataFrame":
         """Return the table as a pandas DataFrame, with names and raw values or, with `labels`, as people read them.
@@ -134,6 +156,13 @@ def answer_to_json(answer: Answer, *, chart_path: Path | None = None) -> dict[st
         "language": answer.language,
         "text": answer.text,
         "query": answer.query and query_to_json(answer.query),
+        "analysis": answer.analysis
+        and {
+            "name": answer.analysis.name,
+            "label": answer.analysis.label,
+            "request": answer.analysis.request,
+            "confidence": answer.analysis.confidence,
+        },
         **table_to_json(answer.table, answer.language),
         "sql": answer.sql,
         "chart": answer.chart
@@ -180,6 +209,13 @@ def _receipt_to_json(receipt: Receipt) -> dict[str, Any]:
             for step in receipt.steps
         ],
         "governed": receipt.governed,
+        "method": receipt.method
+        and {
+            "name": receipt.method.name,
+            "told": receipt.method.told,
+            "assumptions": list(receipt.method.assumptions),
+            "source": receipt.method.source,
+        },
     }
 
 

@@ -13,10 +13,12 @@ from typing import assert_never
 
 from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt, ReceiptStep, Status
 from wenshu.assistant.completion import Completer, Completion
+from wenshu.assistant.investigation import investigated
 from wenshu.assistant.narrator import Narrator, joined
 from wenshu.assistant.planner import (
     SAY,
     Clarification,
+    Investigation,
     Plan,
     Planned,
     Planner,
@@ -26,7 +28,8 @@ from wenshu.assistant.planner import (
     Step,
     steps_of,
 )
-from wenshu.assistant.question import Question, language_of
+from wenshu.assistant.question import Context, Offer, Question, language_of
+from wenshu.assistant.reply import replied
 from wenshu.semantic_layer.compiler import OTHERS
 from wenshu.semantic_layer.describe import definition
 from wenshu.semantic_layer.errors import WenshuError
@@ -61,7 +64,7 @@ class Assistant:
         self.layer = layer
         self.planner = planner
         self.narrator = narrator
-        self._previous: OrderedDict[tuple[str | None, str], Query] = OrderedDict()
+        self._previous: OrderedDict[tuple[str | None, str], Context] = OrderedDict()
         self._lock = Lock()
         self._ids = count(1)
 
@@ -105,7 +108,8 @@ class Assistant:
     def _completer(self) -> Completer:
         found = self.layer.profile.values
         listed = (dimension.qualified for dimension in self.model.dimensions if looked_up(dimension))
-        return Completer(self.model, ((name, value) for name in listed for value in found.get(name, ())))
+        values = ((name, value) for name in listed for value in found.get(name, ()))
+        return Completer(self.model, values, {"zh": self.examples("zh"), "en": self.examples("en")})
 
     def ask(self, question: Question | str) -> Answer:
         """Answer a question; every failure that a person can act on is an answer too."""
@@ -122,7 +126,8 @@ class Assistant:
         blank = Answer(id=str(next(self._ids)), status="answered", language=language)
         try:
             yield Step("understand", UNDERSTANDING)
-            for news in steps_of(self.planner, question, language, self._recall(question)):
+            previous, offer = self._recall(question)
+            for news in self._steps(question, language, previous, offer):
                 if isinstance(news, Planned):
                     yield from self._outcome(blank, news, question, started)
                 else:
@@ -130,12 +135,23 @@ class Assistant:
         except WenshuError as error:
             yield failed(blank, error)
 
+    def _steps(
+        self, question: Question, language: Language, previous: Query | None, offer: Offer | None
+    ) -> Iterator[Step | Planned]:
+        """Yield the steps of a question or, where it replies to a question asked back, of what the reply makes of that."""
+        outcome = replied(question, offer, lambda text: self.planner.plan(replace(question, text=text), language, None))
+        if outcome is not None:
+            yield Planned(outcome=outcome, planner=self.planner.name)
+        else:
+            yield from steps_of(self.planner, question, language, previous)
+
     def _outcome(
         self, blank: Answer, planned: Planned, question: Question, started: float
     ) -> Iterator[Step | Answer]:
         match outcome := planned.outcome:
             case Clarification():
                 answer = self._clarify(blank, outcome)
+                self._remember(question, None, Offer(asked=question.text, code=outcome.code, options=outcome.options))
             case Refusal():
                 answer = self._refuse(blank, outcome)
             case Statement():
@@ -147,6 +163,10 @@ class Assistant:
                 answer = self._answer(blank, outcome, result, started)
                 answer = yield from self._narrated(answer, planned, question, result)
                 self._remember(question, outcome.query)
+            case Investigation():
+                answer = yield from investigated(self.layer, blank, outcome, today=question.today)
+                if answer.query is not None:
+                    self._remember(question, answer.query)
             case Report():
                 yield Step("explain", EXPLAINING)
                 answer = self._report(blank, outcome, started)
@@ -171,7 +191,8 @@ class Assistant:
             said.append(sentence)
             told = joined(said, answer.language)
             yield Step(SAY, Text(told, told))
-        return replace(answer, text=joined(said, answer.language)) if said else answer
+        told = joined(said, answer.language)
+        return replace(answer, text=told) if any(map(str.isdigit, told)) else answer
 
     def _report(self, blank: Answer, outcome: Report, started: float) -> Answer:
         """Return the answer of several steps: the last result in full, the others in the receipt."""
@@ -204,17 +225,22 @@ class Assistant:
 
     # conversation
 
-    def _recall(self, question: Question) -> Query | None:
+    def _recall(self, question: Question) -> tuple[Query | None, Offer | None]:
+        """Return the query that a question may build on, and the questions that were offered just before it."""
         if question.context is not None:
-            return question.context.query
+            return question.context.query, question.context.offer
         with self._lock:
-            return self._previous.get((question.user, question.conversation)) if question.conversation else None
+            kept = self._previous.get((question.user, question.conversation)) if question.conversation else None
+        return (kept.query, kept.offer) if kept else (None, None)
 
-    def _remember(self, question: Question, query: Query) -> None:
+    def _remember(self, question: Question, query: Query | None, offer: Offer | None = None) -> None:
+        """Keep what the next question may build on; a question asked back leaves the query before it."""
         if question.conversation:
+            key = (question.user, question.conversation)
             with self._lock:
-                self._previous[question.user, question.conversation] = query
-                self._previous.move_to_end((question.user, question.conversation))
+                before = self._previous.get(key)
+                self._previous[key] = Context(query=query or (before.query if before else None), offer=offer)
+                self._previous.move_to_end(key)
                 while len(self._previous) > MOST_CONVERSATIONS:
                     self._previous.popitem(last=False)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from wenshu.assistant.ledger import Ledger
 from wenshu.assistant.llm_planner import LlmPlanner, is_final, leaves_open
-from wenshu.assistant.planner import Outcome, Planned, Step
+from wenshu.assistant.planner import Outcome, Planned, Step, SteppingPlanner
 from wenshu.assistant.question import Question
 from wenshu.semantic_layer.errors import PlannerError
 from wenshu.semantic_layer.query import Query
@@ -13,26 +13,15 @@ from wenshu.semantic_layer.text import Language
 VAGUE = ("overview", "vague", "why", "quality", "definition")  # known words that ask for no number
 
 
-class AutoPlanner:
+class AutoPlanner(SteppingPlanner):
     """Plan by rules; ask the language model about words that the rules do not know, and the rules' word stands if it fails."""
 
     name = "auto"
 
     def __init__(self, llm: LlmPlanner) -> None:
+        super().__init__(llm.rules)
         self.llm = llm
         self.rules = llm.rules
-
-    def plan(self, question: Question, language: Language, previous: Query | None = None) -> Outcome:
-        """Return what `steps` ends with."""
-        *_, last = self.steps(question, language, previous)
-        assert isinstance(last, Planned)
-        return last.outcome
-
-    def examples(self, language: Language) -> tuple[str, ...]:
-        return self.rules.examples(language)
-
-    def follow_ups(self, query: Query, language: Language) -> tuple[str, ...]:
-        return self.rules.follow_ups(query, language)
 
     def steps(
         self, question: Question, language: Language, previous: Query | None
@@ -54,5 +43,5 @@ class AutoPlanner:
         """Say whether a model may know more than the rules: of words that are in no vocabulary, not of what a vague question leaves unsaid."""
         if not leaves_open(outcome) or is_final(outcome, self.rules, question, language):
             return False
-        evidence = self.llm.evidence(question, language, previous, self.rules.layer.as_of(question.today))
+        evidence = self.llm.evidence(question, language, previous)
         return bool(evidence.leftover) and not evidence.reading.has_word(*VAGUE)

@@ -4,7 +4,7 @@ Knows nothing of pages or keys. What is personal is never offered, neither its n
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,9 +47,12 @@ class _Name:
 class Completer:
     """Know the names of one model and the values of its data, for one asker."""
 
-    def __init__(self, model: Model, values: Iterable[tuple[str, str]] = ()) -> None:
-        """`values` are (qualified dimension, value) pairs found in the data."""
+    def __init__(
+        self, model: Model, values: Iterable[tuple[str, str]], examples: Mapping[Language, Iterable[str]]
+    ) -> None:
+        """`values` are (qualified dimension, value) pairs found in the data, `examples` questions that the asker may ask."""
         self._model = model
+        self._examples = examples
         self._suggestions = Suggestions(model)
         self._dimensions = {d.qualified: d for d in model.dimensions}
         self._names = sorted(self._known(values), key=lambda name: name.key)
@@ -127,7 +130,7 @@ class Completer:
         script: Language = "zh" if language_of(whole) == "zh" else language
         note = QUESTION.in_(script)
         told = []
-        for example in dict.fromkeys(example.in_(script) for example in self._model.examples):
+        for example in self._examples[script]:
             if normalise(example).startswith(whole) and normalise(example) != whole:
                 told.append(example)
         if (metric := self._metric_in(whole, names)) is not None:

@@ -3,11 +3,21 @@
 from dataclasses import replace
 
 from wenshu.assistant.linker import Target
-from wenshu.assistant.people import people
-from wenshu.assistant.reading import Reading
+from wenshu.assistant.people import newcomers, people
+from wenshu.assistant.reading import Reading, UserCondition
+from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
-from wenshu.semantic_layer.metrics import Funnel, Lifecycle, LifetimeValue, PeriodReturn, RepurchaseWithin, Retention
+from wenshu.semantic_layer.metrics import (
+    Funnel,
+    Lifecycle,
+    LifetimeValue,
+    PeriodReturn,
+    Repurchase,
+    RepurchaseWithin,
+    Retention,
+)
 from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.query import Op
 
 STAGE_WORDS = {"stayed": "returning", "lost": "dormant"}
 
@@ -15,17 +25,44 @@ STAGE_WORDS = {"stayed": "returning", "lost": "dormant"}
 def read_returns(reading: Reading) -> None:
     """8月的买家在9月又买的比例, August buyers who bought again in September: who came back from one period to the next."""
     again = [i for i, mention in enumerate(reading.mentions) if mention.is_word("again") and reading.free(i)]
-    ranges = [phrase.period for phrase in reading.periods if phrase.period is not None]
-    if not again or len(ranges) != 2 or (ranges[1].start - ranges[0].end).days != 1:
+    phrases = {phrase.period: phrase for phrase in reading.periods if phrase.period is not None}
+    if not again or len(phrases) != 2:
+        return
+    first, second = sorted(phrases)
+    beside = _period_beside(reading, again[0])
+    if (second.start - first.end).days != 1 or (beside is not None and beside.period == first):
+        _read_bought_in_both(reading, again)
         return
     for metric in reading.model.metrics:
         if isinstance(metric, PeriodReturn) and not metric.lost:
             reading.metrics = [(Target("metric", metric.name),)]
-            reading.periods = [reading.periods[1]]
+            reading.periods = [phrases[second]]
             reading.share = False
             words = [i for i, m in enumerate(reading.mentions) if m.of("metric") or m.is_word("share", "conversion")]
             reading.claim(*again, *words)
             return
+
+
+def _read_bought_in_both(reading: Reading, again: list[int]) -> None:
+    """9月购买用户里有多少8月也买过, share of May buyers who also bought in August: buyers of one period by what they did in the other."""
+    bought = next((m.of for m in reading.model.metrics if isinstance(m, Repurchase)), None)
+    other = _period_beside(reading, again[0])
+    if bought is None or other is None:
+        return
+    (dataset,) = {leaf.dataset for leaf in reading.model.leaves(bought)}
+    done = Target("metric", bought)
+    reading.metrics = [tuple(Target("metric", name) for name in people(reading.model, dataset))]
+    reading.users_with.append(UserCondition(metric=(done,), op=Op.GE, value=1, period=other))
+    reading.periods.remove(other)
+    reading.shares_part = reading.share
+    reading.claim(*again, *(i for i, m in enumerate(reading.mentions) if m.of("metric") or m.of("dataset")))
+
+
+def _period_beside(reading: Reading, position: int) -> TimePhrase | None:
+    """Return the period that stands beside a position: right after in English, before in Chinese."""
+    steps = (-1, +1) if not reading.mentions[position].text.isascii() else (+1, -1)
+    beside = (reading.mentions[k].time for step in steps for k in reading.near(position, step, 2))
+    return next((phrase for phrase in beside if phrase is not None and phrase in reading.periods), None)
 
 
 def read_stages(reading: Reading) -> None:
@@ -110,6 +147,10 @@ def read_cohorts(reading: Reading) -> None:
     ]
     if any(isinstance(m, Lifecycle) for m in reading.model.metrics if m.name in names):
         reading.claim(*(i for i, mention in enumerate(reading.mentions) if mention.is_word("step")))
+        whole = [m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.name in names and not m.stage]
+        parts = {m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage} | set(newcomers(reading.model))
+        if whole:  # 生命周期构成：新增、留存、回流、流失 names its rows
+            reading.metrics = [targets for targets in reading.metrics if not {t.name for t in targets} & parts]
         reading.metrics = [
             targets for targets in reading.metrics if not any(t.name == reading.everyone for t in targets)
         ]

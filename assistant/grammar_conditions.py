@@ -1,11 +1,12 @@
 """Owns the rules about comparisons with a number: of result rows, of an attribute, of a user's own metric."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from wenshu.assistant.grammar_time import BUCKETS
 from wenshu.assistant.linker import Mention, Target
-from wenshu.assistant.people import people
+from wenshu.assistant.people import newcomers, people
 from wenshu.assistant.reading import (
     COMPARED_BY,
     MULTIPLIERS,
@@ -16,7 +17,10 @@ from wenshu.assistant.reading import (
 )
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.query import Op
+
+LARGE = 100  # a number that 过 compares with, rather than counts what was done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +177,8 @@ def _comparison(reading: Reading, amount: Amount) -> tuple[Op | None, set[int]]:
         op = next((COMPARED_BY[t.name] for t in mention.targets if t.name in COMPARED_BY), None)
         if op is not None and not (op is Op.EQ and mention.is_word("filler")):
             return op, {beside}
+    if amount.value >= LARGE and amount.first and reading.mentions[amount.first - 1].is_word("surpass"):
+        return Op.GT, {amount.first - 1}  # 成交额过十万, but not 下过3单
     return None, set()
 
 
@@ -249,10 +255,11 @@ def _means_exactly(reading: Reading, amount: Amount, owner: Owner) -> bool:
 
 
 def is_person(reading: Reading, position: int) -> bool:
-    """Say whether a mention names users or counts them."""
+    """Say whether a mention names users or counts them, all of them or those who came in a period."""
     entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
     mention = reading.mentions[position]
-    return any(target.name in entities for target in mention.of("dataset")) or reading.is_people(mention)
+    came = mention.is_word("entered") and any(t.name in set(newcomers(reading.model)) for t in mention.of("metric"))
+    return came or any(target.name in entities for target in mention.of("dataset")) or reading.is_people(mention)
 
 
 def _benchmark(reading: Reading, position: int, other: int) -> Literal["average", "total"] | None:
@@ -338,7 +345,8 @@ def _forget(reading: Reading, metric: tuple[Target, ...]) -> None:
 
 def _money_of(reading: Reading, number: NumberCondition) -> str | None:
     """Return the amount that one thing has, where a condition on the number of things can only mean it (orders over 1k)."""
-    named = {t.name for m in reading.mentions if m.of("metric") == number.metric for t in m.of("dataset")}
+    leaves = (leaf for target in number.metric for leaf in reading.model.leaves(target.name))
+    named = {leaf.dataset for leaf in leaves if leaf.aggregation is Aggregation.COUNT}
     amounts = [
         d.name
         for d in reading.model.dimensions
@@ -349,24 +357,73 @@ def _money_of(reading: Reading, number: NumberCondition) -> str | None:
 
 def _read_none(reading: Reading, position: int) -> None:
     """没有下单, never bought: users whose own count is zero, over the period right before the words or the question's."""
-    for owner in reading.near(position, +1, 2):
+    if not names_users(reading) and _names_other_things(reading):
+        return  # 一件都没卖出去的商品: products, not users
+    for owner in (*reading.near(position, +1, 2), *_done_before(reading, position)):
         mention = reading.mentions[owner]
         done = done_of(reading, mention) if names_users(reading) else None
         counted = done.metric if done is not None else rows_of(reading, mention)
         metric = mention.of("metric") or ((counted,) if counted else ())
+        doers = {name: leaf.dataset for name in people(reading.model) for leaf in reading.model.leaves(name)}
+        two = len({p.period for p in reading.periods}) > 1
+        if two and metric and metric[0].name in doers and not reading.is_people(mention):
+            metric = _rows_counted(reading.model, doers[metric[0].name]) or metric  # 没再|下单的用户
         if metric and not reading.is_people(mention):
             where = done.where if done is not None and not mention.of("metric") else ()
-            period = next((p for p in reading.periods if _stands_before(reading, p, position)), None)
-            if period is not None and reading.users_with:
+            period = next((p for p in reading.periods if _stands_after(reading, p, position)), None)
+            period = period or next((p for p in reading.periods if _stands_before(reading, p, position)), None)
+            if period is None and two:
+                period = next((p for p in reading.periods if _stands_after(reading, p, owner)), None)
+            if period is not None and (reading.users_with or two):
                 reading.periods.remove(period)  # of this condition alone, not of the others
             reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period, where=where))
             _forget(reading, metric)
+            if period is not None and period not in reading.periods and reading.periods:
+                _count_doers(reading, position, metric)
             named = {target.name for target in mention.of("dataset")}
             again = (
                 k for k in reading.near(owner, +1, 1) if named & {t.name for t in reading.mentions[k].of("dataset")}
             )
             reading.claim(position, owner, *again)
             return
+
+
+def _rows_counted(model: Model, dataset: str) -> tuple[Target, ...]:
+    """Return the metric that counts what the users of a dataset did."""
+    counts = (m.name for m in model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.COUNT and m.dataset == dataset)
+    return tuple(Target("metric", name) for name in list(counts)[:1])
+
+
+def _count_doers(reading: Reading, position: int, metric: tuple[Target, ...]) -> None:
+    """Count those who did in one period what they did not do in another: bought in September but not in October."""
+    datasets = {leaf.dataset for target in metric for leaf in reading.model.leaves(target.name)}
+    earlier = [m for m in reading.mentions[:position] if datasets & {t.name for t in m.of("dataset")}]
+    named = [m for m in reading.mentions[:position] if m.of("metric") and m.of("metric") in reading.metrics]
+    if len(datasets) == 1 and (earlier or named) and not any(not reading.is_people(m) for m in named):
+        doers = tuple(Target("metric", name) for name in people(reading.model, *datasets))
+        reading.metrics = [doers] if doers else reading.metrics
+    reading.claim(*(k for k, m in enumerate(reading.mentions[:position]) if m.is_word("but", "both_of") and not m.of("metric")))
+
+
+def _names_other_things(reading: Reading) -> bool:
+    """Say whether the question is about things that are no users and none of what they did: products, campaigns."""
+    model = reading.model
+    entities = {dataset.name for dataset in model.datasets if dataset.entity}
+    done = {r.many for r in model.relationships if r.one in entities}
+    return any(t.name not in entities | done for m in reading.mentions for t in m.of("dataset"))
+
+
+def _done_before(reading: Reading, position: int) -> Iterator[int]:
+    """Yield the position of what was done before, where “but not” is followed by another period only."""
+    following = next(iter(reading.near(position, +1, 1)), None)
+    if following is not None and reading.mentions[following].time in reading.periods:
+        yield from (k for k in reading.near(position, -1, 4) if done_of(reading, reading.mentions[k]) is not None)
+
+
+def _stands_after(reading: Reading, phrase: TimePhrase, position: int) -> bool:
+    """Say whether a period stands right after a position (but not|in October)."""
+    after = reading.beside(position, +1)
+    return after is not None and reading.mentions[after].time is phrase
 
 
 def _stands_before(reading: Reading, phrase: TimePhrase, position: int) -> bool:

@@ -3,7 +3,7 @@
 from wenshu.assistant.grammar_conditions import is_person
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PATH
-from wenshu.semantic_layer.metrics import Funnel, PeriodReturn
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, PeriodReturn
 from wenshu.semantic_layer.model import Model
 
 ORDERS = {"strict_order": "strict", "any_order": "any", "in_order": "ordered"}
@@ -11,7 +11,7 @@ MINUTES = {"minute_unit": 1, "hours_unit": 60, "day_unit": 1440, "week_unit": 10
 LETTERS = {"minute_unit": "m", "hours_unit": "h", "week_unit": "w"}
 SPANS = {"half_hour": "within=30m", "one_hour": "within=1h"}
 BETWEEN = ("so", "how_many", "share", "within", "at_most", "who", "among", *ORDERS, *MINUTES, *SPANS)
-COMMAS = (",", "，")  # noqa: RUF001 - search, add to cart and pay
+COMMAS = (",", "，", ">", "＞", ">>")  # noqa: RUF001 - search, add to cart and pay; sign up > pay
 Chain = list[tuple[int, str]]  # steps, each with its position
 Steps = dict[str, tuple[str, ...]]  # of each step, its words
 
@@ -51,7 +51,8 @@ def read_funnel(reading: Reading) -> None:
             reading.claim(i)
         if mention.is_word("step"):
             reading.own_key = FUNNEL_STEP
-    if named and not reading.has_word("conversion"):
+    counted = len(best) > 2 and reading.asks_how_many and not reading.share
+    if counted or (named and not reading.has_word("conversion")):
         reading.own_key = FUNNEL_STEP
 
 
@@ -99,7 +100,7 @@ def _chain(reading: Reading, start: int, steps: Steps, adjacent: bool) -> Chain:
         step = _step_at(reading, here, steps)
         joined = joined or reading.linked.text[reading.mentions[chain[-1][0]].end : mention.start].strip() in COMMAS
         if step is None and joined:
-            step = _step_in(reading, here, steps)
+            step = _step_in(reading, here, steps) or _last_step(reading, here)
         if step is not None and (joined or adjacent):
             chain.append((here, step))
             joined = False
@@ -128,6 +129,18 @@ def _step_in(reading: Reading, position: int, steps: Steps, *, anywhere: bool = 
         if text not in words and any(text.startswith(word) or (anywhere and word in text) for word in words):
             return name
     return None
+
+
+def _last_step(reading: Reading, position: int) -> str | None:
+    """Return the last step of the model's funnel where a word names the rows that it ends with (搜索到|下单, search to|purchase)."""
+    model, mention = reading.model, reading.mentions[position]
+    funnel = next(metric for metric in model.metrics if isinstance(metric, Funnel))
+    sold = {m.dataset for m in model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.SUM and m.unit == model.currency}
+    datasets = (dataset for dataset in model.datasets if dataset.name in sold)
+    words = tuple(word.lower() for d in datasets for word in (d.label.zh, d.label.en, *d.synonyms) if len(word) > 1)
+    text = mention.text.lower()
+    named = text in words or (bool(mention.of("metric")) and text.startswith(words))
+    return funnel.steps[-1].name if named else None
 
 
 def _window_at(reading: Reading, position: int) -> tuple[str, tuple[int, ...]] | None:

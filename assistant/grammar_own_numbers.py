@@ -26,6 +26,7 @@ def read_own_numbers(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if reading.free(i) and (name := _named(reading, mention, owns)) and _is_grouped(reading, i, name, owns):
             _group(reading, owns[name], [i])
+            reading.claim(*_enumerated(reading))
             return
     for i in range(len(reading.mentions)):
         if (name := _counted(reading, i, owns)) is not None:
@@ -121,6 +122,14 @@ def _read_counts(reading: Reading, owns: dict[str, Own]) -> None:
                 )
             )
             return
+
+
+def _enumerated(reading: Reading) -> Iterator[int]:
+    """Yield the positions of 1单、2单、3单…, examples of what each user has that a distribution shows anyway."""
+    numbers = [(k, m.number) for k, m in enumerate(reading.mentions) if m.number is not None and reading.free(k)]
+    if len(numbers) > 1 and [number for _, number in numbers] == list(range(1, len(numbers) + 1)):
+        for k, _ in numbers:
+            yield k
 
 
 def _group(reading: Reading, own: Own, positions: list[int]) -> None:

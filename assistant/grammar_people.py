@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from wenshu.assistant.grammar_conditions import Done, done_of, is_person, names_users
 from wenshu.assistant.linker import Target
 from wenshu.assistant.people import people
-from wenshu.assistant.reading import MULTIPLIERS, Reading, UserCondition
+from wenshu.assistant.reading import MULTIPLIERS, Reading, UserCondition, ValueFilter
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Repurchase
 from wenshu.semantic_layer.query import Op, Quantile
 
@@ -93,13 +93,12 @@ def read_doings(reading: Reading) -> None:
     while i < len(reading.mentions):
         found = tuple(_doings(reading, i))
         last = found[-1][0] if found else i
-        if len(found) > 1 and _are_conditions(reading, found):
+        if len(found) > 1 and _are_conditions(reading, i, found):
             for _, done, negated in found:
                 op, value = (Op.EQ, 0) if negated else (Op.GE, 1)
                 reading.users_with.append(UserCondition(metric=(done.metric,), op=op, value=value, where=done.where))
-            first = found[0][0]
-            before = reading.beside(first, -1)
-            reading.claim(*range(first, last + 1))
+            before = reading.beside(i, -1)
+            reading.claim(*range(i, last + 1))
             while before is not None and reading.mentions[before].is_word("both_of", "who", "none"):
                 reading.claim(before)
                 before = reading.beside(before, -1)
@@ -110,18 +109,31 @@ def _doings(reading: Reading, start: int) -> Iterator[tuple[int, Done, bool]]:
     """Yield (position, what was done, whether it was not) of the things done that follow each other from `start` on."""
     if (first := _done_at(reading, start)) is None:
         return
-    yield start, first, any(reading.mentions[k].is_word("none") for k in reading.near(start, -1, 1))
-    negated, here = False, start
+    negated = any(reading.mentions[k].is_word("none") for k in reading.near(start, -1, 1))
+    here, first = _with_things(reading, start, first)
+    yield here, first, negated
+    negated = False
     while (following := reading.beside(here, +1)) is not None and reading.free(following):
         here = following
         mention = reading.mentions[here]
         if (done := _done_at(reading, here)) is not None:
+            here, done = _with_things(reading, here, done)
             yield here, done, negated
             negated = False
         elif mention.is_word("none"):
             negated = True
         elif not mention.is_word("and", "both_of", "but"):
             return
+
+
+def _with_things(reading: Reading, position: int, done: Done) -> tuple[int, Done]:
+    """Return where what was done ends and what it was done with, as far as values right after it say (买过|手机数码)."""
+    users = {dataset.name for dataset in reading.model.datasets if dataset.entity or dataset.is_segment}
+    for k in reading.near(position, +1, 1):
+        targets = tuple(t for t in reading.mentions[k].of("value") if t.name.rpartition(".")[0] not in users)
+        if targets and not done.where and reading.free(k) and not reading.mentions[k].of("metric", "dataset"):
+            return k, Done(metric=done.metric, where=(ValueFilter(mentions=(targets,)),))
+    return position, done
 
 
 def _done_at(reading: Reading, position: int) -> Done | None:
@@ -136,9 +148,9 @@ def _done_at(reading: Reading, position: int) -> Done | None:
     return done_of(reading, mention)
 
 
-def _are_conditions(reading: Reading, found: tuple[tuple[int, Done, bool], ...]) -> bool:
+def _are_conditions(reading: Reading, first: int, found: tuple[tuple[int, Done, bool], ...]) -> bool:
     """Say whether all of it is said of the users: by 既…又, both, a thing not done, or after “who”."""
-    first, last = found[0][0], found[-1][0]
+    last = found[-1][0]
     before = reading.beside(first, -1)
     leads = before is not None and reading.mentions[before].is_word("both_of", "who")
     inside = any(reading.mentions[k].is_word("both_of", "none", "but") for k in range(first, last))

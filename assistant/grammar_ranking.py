@@ -1,5 +1,6 @@
 """Owns the rules about the form of a result: ranking, limits, shares, trends."""
 
+from wenshu.assistant.grammar_time import BUCKETS
 from wenshu.assistant.question import normalise
 from wenshu.assistant.reading import Reading, is_counted
 from wenshu.semantic_layer.periods import Grain
@@ -29,6 +30,12 @@ def read_ranking(reading: Reading) -> None:
                 ):
                     reading.grain = Grain.DAY  # 最高的五天
                     reading.claim(unit)
+                elif unit < len(reading.mentions) and not reading.has_groups:
+                    grain = next((grain for name, grain in BUCKETS.items() if reading.mentions[unit].is_word(name)), None)
+                    reading.grain = grain or reading.grain  # 最多的三个月
+                    reading.claim(*([unit] if grain else []))
+        elif mention.is_word("foremost") and reading.superlative is not None:
+            reading.claim(i)  # most units first
         elif mention.is_word("descending", "ascending"):
             reading.order = "ascending" if mention.is_word("ascending") else "descending"
             reading.claim(i)

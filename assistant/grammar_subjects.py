@@ -37,6 +37,11 @@ def read_averages(reading: Reading) -> None:
                     reading.metrics.append((Target("metric", ratio),))
                     reading.claim(i, k, *(j for j in (i - 1, i + 1) if j != k and _says_average(reading, j)))
                 break
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("average") and reading.free(i):
+            named = [t.name for k in reading.near(i, +1, 2) for t in reading.mentions[k].of("metric")]
+            if named and isinstance(reading.model.metric_by_name.get(named[0]), Ratio | AverageOver):
+                reading.claim(i)  # on average, how many orders a buyer places
 
 
 def _is_money(model: Model, metric: Metric) -> bool:
@@ -344,9 +349,11 @@ def read_values(reading: Reading) -> None:
             negated = earlier is not None and reading.mentions[earlier].is_word("exclude")
         left_out = (reading.mentions[k] for k in reading.near(last, +1, 1))
         negated = negated or any(m.is_word("exclude") and m.is_word("exclude_tail") for m in left_out)  # 退款的|别算
-        noun = _noun(reading, before, after)
+        groups = not negated and _names_groups(reading, before, after)
+        noun = None if groups else _noun(reading, before, after)
         targets = tuple(reading.mentions[k].of("value") for k in group)
-        reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(group) > 1))
+        either = any(reading.mentions[k].is_word("or") for k in range(i, last)) or reading.has_word("summed")  # of both together
+        reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(group) > 1 and not either))
         reading.claim(*range(i, last + 1))
         for k in reading.near(last, +1, 1):  # 母婴和美妆|两个品类
             if reading.mentions[k].number == len(group):
@@ -358,6 +365,20 @@ def read_values(reading: Reading) -> None:
             _read_missing(reading, position)
         elif mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
             reading.claim(position)
+
+
+def _names_groups(reading: Reading, before: int | None, after: int | None) -> bool:
+    """Say whether the noun after a value is what to break down by: each|sms|campaign, 各|短信|活动, 短信|活动|各自."""
+    if after is None or not reading.mentions[after].of("dimension") or not reading.mentions[after].of("dataset"):
+        return False
+    severally = any(reading.mentions[k].is_word("severally") for k in reading.near(after, +1, 1))
+    if not severally and (before is None or not reading.mentions[before].is_word("by")):
+        return False
+    name = reading.mentions[after].of("dimension")[0].name
+    if name not in reading.dimensions:
+        reading.dimensions.append(name)
+    reading.claim(after)
+    return True
 
 
 def _belongs_to_noun(mention: Mention) -> bool:
@@ -381,12 +402,14 @@ def _is_said_already(reading: Reading, position: int) -> bool:
 
 def _read_missing(reading: Reading, position: int) -> None:
     """性别未知, unknown gender: the rows whose value is missing."""
-    for beside in (*reading.near(position, -1, 1), *reading.near(position, +1, 1)):
+    before = list(reading.near(position, -1, 2))
+    equals = before[:1] if before and reading.mentions[before[0]].is_word("equals") else []  # whose gender is unknown
+    for beside in (*before[len(equals) : len(equals) + 1], *reading.near(position, +1, 1)):
         names = {target.name for target in reading.mentions[beside].of("dimension")}
         targets = tuple(Target("value", d.qualified) for d in reading.model.dimensions if d.name in names)
         if targets and reading.free(beside):
             reading.filters.append(ValueFilter(mentions=(targets,)))
-            reading.claim(position, beside)
+            reading.claim(position, beside, *equals)
             return
 
 

@@ -52,11 +52,24 @@ def read_times(reading: Reading) -> None:
         if phrase.part is not None:
             reading.parts.append({"hour": "hour_of_day", "weekday": "weekday", "day_type": "day_type"}[phrase.part])
         if phrase.weekdays is not None:
-            reading.weekdays = phrase.weekdays
+            following = [reading.mentions[k] for k in reading.near(i, +1, 1)]
+            severally = any(m.is_word("severally") or (m.time and m.time.grain is Grain.DAY) for m in following)
+            whole_week = len(phrase.weekdays) == 7
+            if severally or whole_week:
+                reading.parts.append("weekday")  # 周一到周日各自的成交额
+            if not whole_week:
+                reading.weekdays = phrase.weekdays
+    if "weekday" in reading.parts and reading.grain is Grain.DAY:
+        reading.grain = None  # 周一到周五每天: each of the five
 
 
 def read_counted_periods(reading: Reading) -> None:
-    """7月、8月、9月|三个月, and 哪个|多 where two things are compared: words that only repeat what is said."""
+    """7月、8月、9月|这三个月, and 哪个|多 where two things are compared: words that only repeat what is said."""
+    for phrase in reading.periods[:]:
+        others = [p.period.days for p in reading.periods if p is not phrase and p.period is not None]
+        repeats = phrase.text.lower().startswith(("这", "these", "the three", "the 3")) and len(others) > 1
+        if repeats and phrase.period is not None and abs(phrase.period.days - sum(others)) <= len(others):
+            reading.periods.remove(phrase)
     for i, mention in enumerate(reading.mentions):
         following = reading.mentions[i + 1] if i + 1 < len(reading.mentions) else None
         if mention.number is not None and mention.number == len(reading.periods) > 1 and reading.free(i):
@@ -119,9 +132,9 @@ def _counts_others(reading: Reading, position: int) -> bool:
     for i, mention in enumerate(reading.mentions):
         if i == position or (mention.of("metric") and mention.is_word("entered")):
             continue
+        if reading.is_people(mention):
+            continue
         for target in mention.of("metric"):
-            if target.name == reading.everyone and mention.of("dataset"):
-                continue
             metric = model.metric_by_name.get(target.name.partition("[")[0])
             leaves = model.leaves(target.name)
             if metric is None or isinstance(metric, Funnel) or any(leaf.dataset in entities for leaf in leaves):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from importlib.resources import files
+from math import isfinite
 from typing import Any, Literal
 
 import yaml
@@ -29,6 +30,8 @@ TOKEN = re.compile(
 )
 COMPARING = ("above", "below", "at_least", "at_most")
 BREAKS = "，。？！；（）"  # noqa: RUF001 - no phrase goes on past these
+MOST_DIGITS = 40  # of a Chinese numeral
+EXACT = ("in_order",)  # classes whose words are taken as they are, without endings
 TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 SLOT = "{n}"  # in a phrase of the model: any number
 
@@ -234,6 +237,8 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
         start, end = tokens[first].start, tokens[past - 1].end
         if any(mark in text[start:end] for mark in BREAKS):
             continue
+        if any(t.name in EXACT for t in targets if t.kind == "word") and normal[start:end] not in words_of("in_order"):
+            continue  # "anomalies in orders" are not in order
         candidates.append((first, past, Mention(start=start, end=end, text=text[start:end], targets=targets)))
     for i, token in enumerate(tokens):
         number = _number(token.key)
@@ -255,10 +260,10 @@ def _number(word: str) -> float | None:
     if word and word[0].isdigit():
         plain = word.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", word) else word
         try:
-            return float(plain)
+            return finite if isfinite(finite := float(plain)) else None
         except ValueError:
             return None
-    if word in ENGLISH_COUNTS or (word and re.fullmatch(CHINESE_NUMBER, word)):
+    if word in ENGLISH_COUNTS or (word and len(word) <= MOST_DIGITS and re.fullmatch(CHINESE_NUMBER, word)):
         return float(read_number(word))
     return None
 

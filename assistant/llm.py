@@ -226,38 +226,45 @@ def _as_langchain(tool: Tool, tell: Callable[[ToolResult], None]) -> StructuredT
     return StructuredTool(name=tool.name, description=tool.description, args_schema=tool.arguments, coroutine=run)
 
 
+# What people may know of a failure, by its class, the first that fits: never the server's own words, which may quote the key.
+EXPLAINED: tuple[tuple[tuple[type[Exception], ...], str, Text, Text], ...] = (
+    (
+        (openai.RateLimitError,), "llm_rate_limited",
+        Text("The language model's server takes no more requests for now.", "大模型服务暂时限流。"),
+        Text("Ask again in a while.", "请稍后再试。"),
+    ),
+    (
+        (openai.AuthenticationError, openai.PermissionDeniedError), "llm_refused",
+        Text("The language model's server refused the key.", "大模型服务拒绝了密钥。"),
+        Text("Look at OPENAI_API_KEY.", "请检查 OPENAI_API_KEY。"),
+    ),
+    (
+        (openai.NotFoundError,), "llm_refused",
+        Text("The server does not know this language model.", "服务上没有这个大模型。"),
+        Text("Look at WENSHU_MODEL and OPENAI_BASE_URL.", "请检查 WENSHU_MODEL 与 OPENAI_BASE_URL。"),
+    ),
+    (
+        (openai.BadRequestError, openai.UnprocessableEntityError), "llm_request",
+        Text("The language model's server refused the request.", "大模型服务拒绝了请求。"),
+        Text("Look at WENSHU_MODEL; the model may be too small for the prompt.", "请检查 WENSHU_MODEL；模型上下文可能不够长。"),
+    ),
+    (
+        (openai.APIConnectionError, httpx2.ConnectError), "llm_unreachable",
+        Text("The language model cannot be reached.", "无法连接大模型服务。"),
+        Text("Look at OPENAI_BASE_URL and whether the server runs.", "请检查 OPENAI_BASE_URL 以及服务是否在运行。"),
+    ),
+    (
+        (Exception,), "llm_failed",
+        Text("The language model's server gave no usable reply.", "大模型服务没有返回可用的结果。"),
+        Text("Look at OPENAI_BASE_URL and whether the server runs.", "请检查 OPENAI_BASE_URL 以及服务是否在运行。"),
+    ),
+)  # fmt: skip
+
+
 def _explained(error: Exception, settings: LlmSettings) -> PlannerError:
-    """Return what people may know of a failure: never the server's own words, which may quote the key."""
-    where = Text("Look at OPENAI_BASE_URL and whether the server runs.", "请检查 OPENAI_BASE_URL 以及服务是否在运行。")
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return timed_out(settings)
-    if isinstance(error, openai.RateLimitError):
-        return PlannerError(
-            "llm_rate_limited",
-            Text("The language model's server takes no more requests for now.", "大模型服务暂时限流。"),
-            Text("Ask again in a while.", "请稍后再试。"),
-        )
-    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        return PlannerError(
-            "llm_refused",
-            Text("The language model's server refused the key.", "大模型服务拒绝了密钥。"),
-            Text("Look at OPENAI_API_KEY.", "请检查 OPENAI_API_KEY。"),
-        )
-    if isinstance(error, openai.NotFoundError):
-        return PlannerError(
-            "llm_refused",
-            Text("The server does not know this language model.", "服务上没有这个大模型。"),
-            Text("Look at WENSHU_MODEL and OPENAI_BASE_URL.", "请检查 WENSHU_MODEL 与 OPENAI_BASE_URL。"),
-        )
-    if isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError):
-        return PlannerError(
-            "llm_request",
-            Text("The language model's server refused the request.", "大模型服务拒绝了请求。"),
-            Text("Look at WENSHU_MODEL; the model may be too small for the prompt.", "请检查 WENSHU_MODEL；模型上下文可能不够长。"),
-        )
-    if isinstance(error, openai.APIConnectionError | httpx2.ConnectError):
-        return PlannerError("llm_unreachable", Text("The language model cannot be reached.", "无法连接大模型服务。"), where)
-    return PlannerError("llm_failed", Text("The language model's server gave no usable reply.", "大模型服务没有返回可用的结果。"), where)
+    return next(PlannerError(code, *said) for classes, code, *said in EXPLAINED if isinstance(error, classes))
 
 
 class _Trace(BaseCallbackHandler):

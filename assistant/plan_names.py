@@ -6,7 +6,7 @@ A label says more to a small model than a name, in fewer tokens. Knows nothing o
 from collections.abc import Iterable
 from datetime import date
 
-from wenshu.assistant.evidence import IGNORED, UNKNOWN
+from wenshu.assistant.plan_check import IGNORED, UNKNOWN
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.text import Language, Text

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from wenshu.assistant.evidence import HINTS, IGNORED, UNKNOWN, Draft, Evidence
+from wenshu.assistant.evidence import Evidence
+from wenshu.assistant.plan_check import HINTS, IGNORED, UNKNOWN, Draft, asks_for_groups
 from wenshu.assistant.plan_names import PlanNames, raw_value
 from wenshu.assistant.vicinity import Catalogue
 from wenshu.semantic_layer.errors import QueryError
@@ -33,16 +34,17 @@ def plan_schema(evidence: Evidence, catalogue: Catalogue, model: Model, names: P
     properties: Json = {}
     if evidence.leftover:
         measured = [names.metric(name) for name in metrics if "[" not in name]
-        others = [*map(names.group, groups), *(names.pair(*pair) for pair in values), *(names.word(hint) for hint in HINTS)]
+        split = map(names.group, groups) if asks_for_groups(evidence) else ()
+        others = [*split, *(names.pair(*pair) for pair in values), *(names.word(hint) for hint in HINTS)]
         if not evidence.metrics and len(evidence.leftover) == 1:
             others = []  # what is measured is all that is missing
         meanings = [names.word(UNKNOWN), *measured, *others, names.word(IGNORED)]
         properties["words"] = _object({word: _enum(meanings) for word in evidence.leftover})
     properties["metrics"] = {"type": "array", "items": _enum([names.metric(name) for name in metrics]), "maxItems": MOST_MEASURES}
-    if groups:
+    if groups and asks_for_groups(evidence):
         properties["groups"] = {"type": "array", "items": _enum([names.group(name) for name in groups]), "maxItems": MOST_GROUPS}
     if filters := list(_filters(evidence, metrics, model, names)):
-        properties["filters"] = {"type": "array", "items": {"anyOf": filters}, "maxItems": MOST_FILTERS}
+        properties["filters"] = {"type": "array", "items": {"anyOf": filters}, "maxItems": min(len(filters), MOST_FILTERS)}
     if len(evidence.periods) > 1:
         properties["period"] = _enum(list(evidence.periods))
     if evidence.reading.trend or (evidence.previous is not None and evidence.previous.grain):
@@ -53,11 +55,6 @@ def plan_schema(evidence: Evidence, catalogue: Catalogue, model: Model, names: P
         condition = _object({"metric": _enum(compared), "op": _enum(COMPARISONS), "value": value})
         properties["conditions"] = {"type": "array", "items": condition, "maxItems": 2}
     return _object(properties)
-
-
-def words_schema(words: Iterable[str], meanings: list[str]) -> Json:
-    """Return the JSON Schema of what words mean, one of the meanings each."""
-    return _object({"words": _object({word: _enum(meanings) for word in words})})
 
 
 def _filters(evidence: Evidence, metrics: list[str], model: Model, names: PlanNames) -> Iterable[Json]:

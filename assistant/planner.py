@@ -1,14 +1,16 @@
-"""Owns what a planner is and what it returns: a Plan to run, a Clarification to ask, a Refusal, a Statement or a Report to give."""
+"""Owns what a planner is and what it returns: a Plan or an Investigation to run, or a Clarification, Refusal, Statement or Report."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 from wenshu.assistant.ledger import Ledger
 from wenshu.assistant.question import Question
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.table import ResultTable
 from wenshu.semantic_layer.text import Language, Text
+from wenshu.tools.insight.insight import Analysis
 from wenshu.tools.query import QueryResult
 
 
@@ -26,6 +28,16 @@ class Plan:
     evidence: tuple[str, ...] = ()
     period_label: str | None = None
     template: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Investigation:
+    """Hold the analysis to run where one query cannot answer, and what led to it; the fields are a `Plan`'s."""
+
+    analysis: Analysis
+    assumptions: tuple[Text, ...] = ()
+    evidence: tuple[str, ...] = ()
+    period_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +82,7 @@ class Report:
     assumptions: tuple[Text, ...] = ()
 
 
-Outcome = Plan | Clarification | Refusal | Statement | Report
+Outcome = Plan | Investigation | Clarification | Refusal | Statement | Report
 
 
 SAY = "say"  # the key of a step that tells the explanation as far as it is written
@@ -105,13 +117,32 @@ class Planner(Protocol):
     def follow_ups(self, query: Query, language: Language) -> tuple[str, ...]: ...
 
 
-@runtime_checkable
-class SteppingPlanner(Protocol):
-    """Plan in steps that people can watch and stop: yield each step as it begins, then the outcome."""
+class SteppingPlanner(ABC):
+    """Plan around another planner, in steps that people can watch and stop; the other's examples and follow-ups stand."""
 
+    name: str
+
+    def __init__(self, inner: Planner) -> None:
+        self.inner = inner
+
+    @abstractmethod
     def steps(
         self, question: Question, language: Language, previous: Query | None
-    ) -> Iterator[Step | Planned]: ...
+    ) -> Iterator[Step | Planned]:
+        """Yield each step as it begins, then the outcome."""
+
+    def plan(self, question: Question, language: Language, previous: Query | None = None) -> Outcome:
+        """Return what `steps` ends with."""
+        *_, last = self.steps(question, language, previous)
+        if not isinstance(last, Planned):
+            raise AssertionError("the steps end with the outcome")
+        return last.outcome
+
+    def examples(self, language: Language) -> tuple[str, ...]:
+        return self.inner.examples(language)
+
+    def follow_ups(self, query: Query, language: Language) -> tuple[str, ...]:
+        return self.inner.follow_ups(query, language)
 
 
 def steps_of(

@@ -44,6 +44,9 @@ GRAMMAR = (
     "list",
     "others",
     "rank",
+    "severally",
+    "surpass",
+    "summed",
 )
 
 
@@ -178,7 +181,7 @@ class Reading:
     def asks_for_number(self) -> bool:
         """Say whether a metric is named, or users or steps that can be counted."""
         of_people = any(self._is_of_people(item) for item in self.filters)
-        counted = (self.asks_how_many and bool(self.filters)) or (self.asks_which_group and of_people)
+        counted = (self.asks_how_many and bool(self.filters or self.dated)) or (self.asks_which_group and of_people)
         return bool(self.metrics or self.users_with or len(self.steps) > 1 or counted)
 
     def _is_of_people(self, item: ValueFilter) -> bool:

@@ -11,10 +11,11 @@ from functools import cached_property
 from wenshu.assistant.contradictions import freed_of_contradictions
 from wenshu.assistant.follow_up import FollowUp
 from wenshu.assistant.grammar import read
+from wenshu.assistant.grammar_insight import Asked, insight_of
 from wenshu.assistant.guardrail import guardrail, what_there_is
 from wenshu.assistant.linker import Vocabulary, link
 from wenshu.assistant.people_list import people_list
-from wenshu.assistant.planner import Clarification, Outcome, Plan, Refusal, Statement
+from wenshu.assistant.planner import Clarification, Investigation, Outcome, Plan, Refusal, Statement
 from wenshu.assistant.question import MAX_LENGTH, Question
 from wenshu.assistant.reading import Reading
 from wenshu.assistant.settle import Settler
@@ -26,7 +27,7 @@ from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Metric, Ratio
 from wenshu.semantic_layer.periods import Compare, DateRange
 from wenshu.semantic_layer.profile import looked_up
-from wenshu.semantic_layer.query import Filter, Order, Query, both, filters_of
+from wenshu.semantic_layer.query import Filter, Order, Query, both
 from wenshu.semantic_layer.text import Language, Text
 
 OVERVIEW_DAYS = 30
@@ -82,7 +83,7 @@ class RulesPlanner:
             if linked.unknown and (mended := self.slips.mend(linked)) is not None:
                 again = link(mended.text, self.vocabulary, as_of=as_of, language=language)
                 outcome = self._plan(read(again, self.model), as_of, language, previous)
-                if isinstance(outcome, Plan) and not again.unknown:
+                if isinstance(outcome, Plan | Investigation) and not again.unknown:
                     return replace(outcome, assumptions=(mended.said, *outcome.assumptions))
             return self._plan(read(linked, self.model), as_of, language, previous)
         except QueryError as error:
@@ -97,7 +98,7 @@ class RulesPlanner:
 
     def _can_answer(self, text: str, language: Language) -> bool:
         try:
-            return isinstance(self.plan(Question(text=text), language), Plan)
+            return isinstance(self.plan(Question(text=text), language), Plan | Investigation)
         except WenshuError:
             return False
 
@@ -111,8 +112,8 @@ class RulesPlanner:
         unknown = reading.unclaimed()
         if reading.has_word("definition") and reading.metrics:
             return Statement(metrics=tuple(targets[0].name for targets in reading.metrics))
-        if reading.has_word("why") and (reading.metrics or previous):
-            return self._why(reading, previous, as_of)
+        if (insight := self._insight(reading, previous, as_of, language)) is not None:
+            return insight
         if self._is_bare_conversion(reading):
             return self._ambiguous_conversion(reading, language)
         unknown = tuple(word for word in unknown if not _is_soft(reading, word, previous))
@@ -223,25 +224,14 @@ class RulesPlanner:
             period_label=_period_label(reading),
         )
 
-    def _why(self, reading: Reading, previous: Query | None, as_of: date) -> Outcome:
-        """Show where a metric changed, against the period before; causes are not named."""
-        if reading.metrics:
-            query, _ = self.settler.query(reading, self.settler.settle(reading, ()), as_of)
-        else:
-            assert previous is not None
-            query = previous
-        metric = self.model.metric(query.metrics[0])
-        known = {where.dimension for where in filters_of(query.filters)}
-        dimensions = query.dimensions or tuple(d for d in self.suggestions.dimensions_of(metric) if d not in known)[:1]
-        by_change = Order(by=f"{metric.name}_change", descending=False)
-        query = replace(
-            query, metrics=query.metrics[:1], dimensions=dimensions, grain=None, share=None, limit=None, conditions=(),
-            compare=query.compare or Compare.PREVIOUS, order=(by_change,) if dimensions else (),
-        )  # fmt: skip
-        said = Text(
-            "Causes are not named here: this shows where the change happened.", "这里不推断原因，只展示变化发生在哪里。"
-        )
-        return Plan(query=query, assumptions=(said,), evidence=_evidence(reading), period_label=_period_label(reading))
+    def _insight(self, reading: Reading, previous: Query | None, as_of: date, language: Language) -> Outcome | None:
+        """Return the analysis that the words call for, once every one of them is understood."""
+        outcome = insight_of(Asked(reading=reading, previous=previous, as_of=as_of, settler=self.settler))
+        if not isinstance(outcome, Investigation):
+            return outcome
+        if unknown := tuple(word for word in reading.unclaimed() if not _is_soft(reading, word, previous)):
+            return self._not_understood(unknown, reading, language)
+        return replace(outcome, evidence=_evidence(reading), period_label=_period_label(reading))
 
     def _is_bare_conversion(self, reading: Reading) -> bool:
         """Say whether a conversion rate is asked for without what converts to what."""

@@ -116,7 +116,13 @@ class Settler:
 
     def _people(self, reading: Reading, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Return what “how many users” may count: those of the rows that the question speaks of first, then as the words say."""
-        spoken = [name for noun in dict.fromkeys(reading.nouns) for name in people(self.model, noun)]
+        denied = {
+            leaf.dataset for condition in reading.users_with
+            if condition.op is Op.EQ and not condition.value and condition.period is None
+            for target in condition.metric for leaf in self.model.leaves(target.name)
+        }  # fmt: skip
+        nouns = (noun for noun in dict.fromkeys(reading.nouns) if noun not in denied)
+        spoken = [name for noun in nouns for name in people(self.model, noun)]
         all_users = everyone(self.model)
         usual = [t.name for t in targets] + [name for name in people(self.model)]
         if all_users is not None and not spoken and (reading.users_with or not targets):
@@ -135,6 +141,8 @@ class Settler:
     ) -> tuple[Where, ...]:
         binder = Binder(self.model, date.min)
         leaves = [leaf for target in metrics for leaf in self.model.leaves(target.name)]
+        dimensions = tuple(dimensions)
+        filters = (replace(item, noun=item.noun or _on_table(item, dimensions)) for item in filters)
         for name in dimensions:
             for leaf in leaves:
                 if name not in BEHAVIOUR_KEYS:
@@ -195,7 +203,8 @@ class Settler:
         filters: Filter | None = None
         for condition in reading.users_with:
             filters = both(filters, self._users_with(condition, period))
-        if shared and filters is not None and not (reading.dimensions or reading.parts or settled.filters or reading.grain):
+        among = not (reading.dimensions or reading.parts or settled.filters or reading.grain)
+        if shared and filters is not None and (among or reading.shares_part):
             shared_users, filters = Share(where=filters), None  # the share of the top 20% of users
         else:
             shared_users = None
@@ -207,7 +216,7 @@ class Settler:
             if item.joined and not item.negated and where.dimension not in dimensions and not shared:
                 dimensions.append(where.dimension)  # values side by side
             part = where is merged[-1][0] and not item.negated
-            if shared and part and (not reading.dimensions or reading.shares_part):
+            if shared and share is None and part and (not reading.dimensions or reading.shares_part):
                 share = Share(where=where)
             else:
                 filters = both(filters, where)
@@ -378,7 +387,7 @@ class Settler:
         period, to_date = (periods[0].period, periods[0].to_date) if periods else (None, None)
         if len(periods) > 1 and period is not None:
             ranges = [phrase.period for phrase in periods if phrase.period is not None]
-            if _adjoining(ranges) and not reading.versus and compare is None:
+            if _adjoining(ranges) and (len(ranges) > 2 or not reading.versus) and compare is None:
                 period = DateRange(min(r.start for r in ranges), max(r.end for r in ranges))
                 grain = grain or _unit(ranges)
             elif len(ranges) == 2:
@@ -434,6 +443,11 @@ class Settler:
                         f"Read as {taken.en}: {passed.en} does not have what is asked for.",
                         f"按“{taken.zh}”计算：“{passed.zh}”不支持所问的拆分或筛选。",
                     )
+
+
+def _on_table(item: ValueFilter, dimensions: tuple[str, ...]) -> str | None:
+    """Return the dimension that has the values and is broken down by, which they are then meant of (by device, exclude web)."""
+    return next((name for name in dimensions if any(name in (d, d.rpartition(".")[2]) for d in item.dimensions)), None)
 
 
 def _halves(period: DateRange) -> tuple[DateRange, DateRange] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from wenshu.assistant.planner import Outcome, Plan, Planned, Planner, Step, steps_of
+from wenshu.assistant.planner import Plan, Planned, Planner, Step, SteppingPlanner, steps_of
 from wenshu.assistant.question import Question
 from wenshu.assistant.template_files import Templates
 from wenshu.semantic_layer.layer import SemanticLayer
@@ -11,19 +11,14 @@ from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Language
 
 
-class TemplatePlanner:
+class TemplatePlanner(SteppingPlanner):
     """Answer a question that a template asks, word for word or by the same query, with the template's own query."""
 
     def __init__(self, planner: Planner, templates: Templates, layer: SemanticLayer) -> None:
+        super().__init__(planner)
         self.layer = layer
         self.name = planner.name
-        self.planner = planner
         self.templates = templates
-
-    def plan(self, question: Question, language: Language, previous: Query | None) -> Outcome:
-        *_, last = self.steps(question, language, previous)
-        assert isinstance(last, Planned)
-        return last.outcome
 
     def steps(
         self, question: Question, language: Language, previous: Query | None
@@ -33,7 +28,7 @@ class TemplatePlanner:
         if filled is not None:
             yield Planned(outcome=filled.plan(), planner=self.name)
             return
-        for news in steps_of(self.planner, question, language, previous):
+        for news in steps_of(self.inner, question, language, previous):
             yield self._named(news) if isinstance(news, Planned) else news
 
     def _named(self, planned: Planned) -> Planned:
@@ -41,9 +36,3 @@ class TemplatePlanner:
         if isinstance(outcome, Plan) and (template := self.templates.asked_by(outcome.query)) is not None:
             return replace(planned, outcome=replace(outcome, template=template.title))
         return planned
-
-    def examples(self, language: Language) -> tuple[str, ...]:
-        return self.planner.examples(language)
-
-    def follow_ups(self, query: Query, language: Language) -> tuple[str, ...]:
-        return self.planner.follow_ups(query, language)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from wenshu.assistant.holidays import BY_NAME, Festival
 from wenshu.assistant.timeparts import edge_of_year, half_of, one_day, shift, third_of
 from wenshu.assistant.timewords import DAY, MONTH, QUARTER, WEEK, YEAR
+from wenshu.semantic_layer.holidays import BY_NAME, Festival
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain, add_months, bucket, bucket_start
 
 Yearly = Callable[[int], DateRange]

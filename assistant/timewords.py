@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wenshu.assistant.holidays import BY_NAME
 from wenshu.assistant.numerals import CHINESE_NUMBER, ENGLISH_NUMBER, ENGLISH_ORDINAL, alternatives, number
+from wenshu.semantic_layer.holidays import BY_NAME
 from wenshu.semantic_layer.periods import Grain
 
 Side = Literal["before", "after"]
@@ -28,6 +28,7 @@ COUNTED_UNITS = {"个月": MONTH, "个季度": QUARTER} | {
     if unit is WEEK or (word in ("天", "日", "年") and not measure)
 }
 ENGLISH_UNITS = {f"{grain}{plural}": grain for grain in (DAY, WEEK, MONTH, QUARTER, YEAR) for plural in ("", "s")}
+ENGLISH_UNITS |= {"yr": YEAR, "yrs": YEAR, "wk": WEEK, "wks": WEEK, "mth": MONTH, "mths": MONTH, "qtr": QUARTER, "qtrs": QUARTER}
 ADVERBS = {"daily": DAY, "weekly": WEEK, "monthly": MONTH, "quarterly": QUARTER, "yearly": YEAR, "annually": YEAR} | {
     "annual": YEAR
 }
@@ -39,7 +40,7 @@ ENGLISH_OFFSETS |= {"coming": 1, "last full": -1, "last complete": -1, "last who
 YEAR_OFFSETS = {"大前年": -3, "前年": -2, "去年": -1, "上年": -1, "今年": 0, "本年": 0, "明年": 1, "后年": 2}
 DAY_OFFSETS = {
     "大前天": -3, "前天": -2, "前日": -2, "昨天": -1, "昨日": -1, "前一天": -1, "前一日": -1, "今天": 0, "今日": 0, "本日": 0,
-    "明天": 1, "明日": 1, "后天": 2, "day before yesterday": -2, "the day before yesterday": -2, "yesterday": -1,
+    "昨儿": -1, "昨儿个": -1, "今儿": 0, "今儿个": 0, "前儿": -2, "明儿": 1, "明天": 1, "明日": 1, "后天": 2, "day before yesterday": -2, "the day before yesterday": -2, "yesterday": -1,
     "the previous day": -1, "previous day": -1, "today": 0, "tomorrow": 1,
     "the day after tomorrow": 2,
 }  # fmt: skip

@@ -3,7 +3,7 @@
 Knows nothing of prompts. Personal columns are in no catalogue.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,7 +14,7 @@ from wenshu.semantic_layer.metrics import Metric
 from wenshu.semantic_layer.model import Dimension, Model
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
-MOST_METRICS, MOST_DIMENSIONS, MOST_NEAR, MOST_VALUES, MOST_NEAR_VALUES, MOST_LISTED = 120, 60, 6, 12, 60, 40
+MOST_METRICS, MOST_DIMENSIONS, MOST_NEAR, MOST_VALUES, MOST_NEAR_VALUES = 120, 60, 6, 12, 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,24 +56,6 @@ def catalogue_of(model: Model, words: Iterable[str], linked: Iterable[str]) -> C
         values=tuple(listed),
         near=tuple(dict.fromkeys(near)),
     )
-
-
-def siblings(model: Model, name: str) -> tuple[str, ...]:
-    """Return the metrics that one is most easily taken for: over the same rows, the most alike in words first."""
-    metric = model.metric(name)
-    datasets = {leaf.dataset for leaf in model.leaves_of(metric)}
-    grams = _grams(_words_of(metric, model))
-    alike = [m for m in model.metrics if m.name != metric.name and datasets & {leaf.dataset for leaf in model.leaves_of(m)}]
-    return tuple(m.name for m in sorted(alike, key=lambda m: -_overlap(grams, _words_of(m, model))))[:MOST_NEAR]
-
-
-def values_of(model: Model, found: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
-    """Return the values of a dimension, those that the model lists or the data have; none where there are many."""
-    for known, dimension in _dimensions(model):
-        if name in (known, dimension.name):
-            values = [str(value.value) for value in dimension.values] or list(found.get(dimension.qualified, ()))
-            return tuple(values) if len(values) <= MOST_LISTED else ()
-    return ()
 
 
 def _dimensions(model: Model) -> Iterator[tuple[str, Dimension]]:

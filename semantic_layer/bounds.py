@@ -44,6 +44,8 @@ def check_sizes(tree: exp.Query) -> None:
                 _length(node.expression)
             case exp.Format():
                 _check_format(node.this)
+            case exp.Anonymous() if node.name.lower() == "reservoir_quantile" and len(node.expressions) > 2:
+                _length(node.expressions[2])
             case exp.Anonymous() if node.name.lower() == "printf":
                 _check_format((node.expressions or [None])[0])
     if repeated > MAX_TEXT:
@@ -149,7 +151,12 @@ def _length_of_time(words: str) -> timedelta | None:
 
 
 def _length(node: exp.Expr | None) -> int:
-    value = _constant(node, TODAY[0])
+    """Return a length, or the most that it can be where it is the least of something and a constant."""
+    while isinstance(node, exp.Paren | exp.Cast) and not isinstance(node.this, exp.Literal):
+        node = node.this
+    parts = [node.this, *node.expressions] if isinstance(node, exp.Least) else [node]
+    known = [part for part in (_constant(part, TODAY[0]) for part in parts) if isinstance(part, float)]
+    value = min(known, default=None)
     if not isinstance(value, float) or not abs(value) <= MAX_TEXT:
         raise _too_large_text()
     return int(value)

@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,7 @@ from wenshu.semantic_layer.guard import GuardedStatement
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.worker import (
     EngineSettings,
+    is_fatal,
     open_locked,
     opening_failure,
     read_schema,
@@ -81,11 +83,15 @@ class DuckDBEngine:
         self._data = DataFiles(database, files)
         self._schema: Schema | None = None
         self._version = self._data.version()
+        self._settings = settings
         try:
-            self._instance = open_locked(*self._data.opening(self._version), settings)
+            self._instance = self._opened()
         except duckdb.Error as error:
             self._data.discard()
             raise failure(opening_failure(error), database) from None
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        return open_locked(*self._data.opening(self._version), self._settings)
 
     def schema(self) -> Schema:
         if self._schema is None:
@@ -97,6 +103,9 @@ class DuckDBEngine:
         try:
             columns, types, rows = run_statement(self._instance, statement.sql, max_rows + 1)
         except (duckdb.Error, MemoryError, OverflowError) as error:
+            if is_fatal(error):
+                with suppress(duckdb.Error):
+                    self._instance = self._opened()
             raise failure(running_failure(error)) from None
         return RawResult(
             columns=tuple(columns),

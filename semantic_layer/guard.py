@@ -82,6 +82,10 @@ def guard(
             ),
             Text("Use its usual form, or another function.", "请使用该函数的常见写法，或改用其他函数。"),
         ) from None
+    except SLIPS as error:
+        if isinstance(statement, str):  # sqlglot made a tree of it that lacks parts
+            raise _syntax(error) from None
+        raise
     return GuardedStatement(tree=tree, sql=sql, tables=read)
 
 
@@ -217,6 +221,8 @@ def _check_form(node: exp.Expr) -> None:
             )
         case exp.Join() if node.method not in ("", "ASOF", "NATURAL"):
             raise _node(f"{node.method} JOIN")
+        case exp.Columns() if node.args.get("unpack") or not isinstance(node.this, exp.Star):
+            raise _function("COLUMNS")
         case exp.Star() if node.args.get("ilike") or not _plain_star(node):
             raise _node("*")
         case exp.Dot() if not isinstance(node.expression, exp.Identifier):
@@ -226,7 +232,9 @@ def _check_form(node: exp.Expr) -> None:
 
 
 def _plain_star(star: exp.Star) -> bool:
-    """Tell whether a star means the columns of SELECT or count(*), and not the whole row as a value."""
+    """Tell whether a star means the columns of SELECT, COLUMNS(*) or count(*), and not the whole row as a value."""
+    if isinstance(star.parent, exp.Columns):
+        return True
     column = star.parent if isinstance(star.parent, exp.Column) else star
     if isinstance(column.parent, exp.Select):
         return column.arg_key == "expressions"

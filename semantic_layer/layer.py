@@ -230,16 +230,31 @@ class SemanticLayer:
 
     def run(self, compiled: CompiledQuery, *, max_rows: int = MAX_ROWS) -> ResultTable:
         """Run a compiled query and return its table; one that ran before on the same data, for the same rights, is not run again."""
-        asked = (self.policy_fingerprint, compiled.sql, max_rows, self._clock())
-        raw = self._results.get((self.engine.data_version(), *asked))
-        if raw is None:
-            raw = self.engine.run(compiled.statement, max_rows=max_rows)
-            self._results.put((raw.data_version, *asked), replace(raw, elapsed=0.0), len(raw.rows) * len(raw.columns))
-        rows = tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
+        raw, rows = self._fetch(compiled.statement, max_rows)
         return ResultTable(
             columns=_with_paths_named(compiled, rows), rows=rows, incomplete=_incomplete(compiled.resolved),
             truncated=raw.truncated, elapsed=raw.elapsed,
         )  # fmt: skip
+
+    def _fetch(self, statement: GuardedStatement, max_rows: int) -> tuple[RawResult, tuple[tuple[Cell, ...], ...]]:
+        asked = (self.policy_fingerprint, statement.sql, max_rows, self._clock())
+        raw = self._results.get((self.engine.data_version(), *asked))
+        if raw is None:
+            raw = self.engine.run(statement, max_rows=max_rows)
+            self._results.put((raw.data_version, *asked), replace(raw, elapsed=0.0), len(raw.rows) * len(raw.columns))
+        return raw, tuple(tuple(plain_cell(cell) for cell in row) for row in raw.rows)
+
+    def tree(self, query: Query, *, today: date | None = None) -> exp.Query:
+        """Return the SQL tree of a query, for a statement of `select` to read from; it has not passed the guard."""
+        return compile_query(self.compile(query, today=today).resolved)
+
+    def select(
+        self, statement: exp.Query, columns: tuple[Column, ...], *, max_rows: int = MAX_ROWS
+    ) -> tuple[GuardedStatement, ResultTable]:
+        """Guard and run a statement of a tool's own, for what no query can say, under the same rights; `columns` give it meaning."""
+        guarded = self.guarded(statement)
+        raw, rows = self._fetch(guarded, max_rows)
+        return guarded, ResultTable(columns=columns, rows=rows, truncated=raw.truncated, elapsed=raw.elapsed)
 
     def list_size(self, compiled: CompiledQuery) -> int:
         """Return how many rows a list has without its limit."""

@@ -41,14 +41,15 @@ def database_of(name: str) -> Path:
 
 
 def build(
-    name: str, out: Path, *, users: int | None = None, seed: int | None = None, progress: Progress | None = None
-) -> None:
-    """Write one of the built-in data sets to a file; `out` appears only once it is whole."""
+    name: str, out: Path, *, users: int | None = None, seed: int | None = None, plain: bool = False, progress: Progress | None = None,
+) -> None:  # fmt: skip
+    """Write one of the built-in data sets to a file; `out` appears only once it is whole. A `plain` shop has no planted effects."""
     match name:
         case "shop":
             from wenshu.semantic_layer.shop import build_shop
 
-            build_shop(out, users=users or SHOP_USERS, seed=SHOP_SEED if seed is None else seed, progress=progress)
+            chosen = SHOP_SEED if seed is None else seed
+            build_shop(out, users=users or SHOP_USERS, seed=chosen, effects=not plain, progress=progress)
         case "cdnow" | "journey":
             from wenshu.semantic_layer import published
 

@@ -66,7 +66,9 @@ class Scope:
     def source(self, name: str) -> Columns | None:
         return next((scope.sources[name] for scope in self.chain() if name in scope.sources), None)
 
-    def knows(self, name: str) -> bool:
+    def knows(self, name: str, is_quoted: bool = False) -> bool:
+        if is_quoted and name in self.words:
+            return True
         for scope in self.chain():
             if name in scope.words and name not in CALLED_BARE:
                 return True
@@ -232,6 +234,10 @@ class _NameCheck:
                 self.query(node, scope.ctes, scope)
             case exp.Table() | exp.Lateral():
                 raise _not_a_table(node)
+            case exp.Columns():
+                for each in scope.chain():
+                    self._takes_all(each.tables)
+                self._expressions(node.this, scope, but=("rename",))
             case exp.Lambda():
                 words = {fold(word.name) for word in node.expressions}
                 self._expression(node.this, Scope(ctes=scope.ctes, outer=scope, words=words))
@@ -251,22 +257,23 @@ class _NameCheck:
             node.set("catalog" if len(names) > 2 else "db", None)
         columns = scope.source(names[0]) if len(names) > 1 else None
         if isinstance(node.this, exp.Star):
-            if len(names) != 2 or names[0] not in scope.sources:
+            is_struct = scope.source(names[0]) is None and scope.knows(names[0])
+            if len(names) != 2 or not (names[0] in scope.sources or is_struct):
                 raise self._unknown_column(".".join(names), scope)
             self._expressions(node.this, scope, but=("rename",))
         elif columns is not None:
             if names[1] not in columns and not (UNNAMED in columns and not names[1].isidentifier()):
                 raise self._unknown_column(node.parts[-1].name, scope, columns)
-        elif not scope.knows(names[0]):
+        elif not scope.knows(names[0], is_quoted=isinstance(node.this, exp.Identifier) and node.this.quoted):
             raise self._unknown_column(node.parts[0].name, scope)
 
     def _output(self, select: exp.Select, scope: Scope) -> Columns:
         """Return the names of the columns that `select` gives."""
         names: set[str] = set()
         for item in select.expressions:
-            star = item.this if isinstance(item, exp.Column) else item
+            star = item.this if isinstance(item, exp.Column | exp.Columns) else item
             if isinstance(star, exp.Star):
-                columns = scope.columns() if star is item else scope.source(fold(item.table)) or frozenset()
+                columns = scope.columns() if not isinstance(item, exp.Column) else scope.source(fold(item.table)) or frozenset()
                 left_out = {fold(column.name) for column in star.args.get("except_") or ()}
                 names |= (columns - left_out) | {fold(renamed.alias) for renamed in star.args.get("rename") or ()}
             elif isinstance(item, (exp.Alias, exp.Column, exp.Dot)):

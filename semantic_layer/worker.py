@@ -35,6 +35,7 @@ UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 <<
 
 # Wordings of DuckDB by which an error of a kind that has several causes is told apart; they are never shown.
 GONE = ("does not exist", "not found in FROM clause", "does not have a column named")
+NO_ROOM = "allocation failure"
 IN_USE = ("Could not set lock", "already open", "being used by another process")
 
 Connection = duckdb.DuckDBPyConnection
@@ -161,11 +162,16 @@ def running_failure(error: Exception) -> str:
             return "out_of_memory"
         case duckdb.CatalogException() | duckdb.BinderException() if any(words in str(error) for words in GONE):
             return "data_changed"
-        case (
-            duckdb.IOException() | duckdb.SerializationException() | duckdb.FatalException() | duckdb.InternalException()
-        ):
+        case duckdb.IOException() | duckdb.SerializationException():
             return "database_invalid"
+        case duckdb.InternalException() | duckdb.FatalException() if NO_ROOM in str(error):
+            return "out_of_memory"
     return "query_failed"
+
+
+def is_fatal(error: Exception) -> bool:
+    """Say whether an instance answers nothing any more after an error, as it does after an internal one."""
+    return isinstance(error, duckdb.InternalException | duckdb.FatalException)
 
 
 # The program
@@ -211,7 +217,7 @@ def _answered(instance: Connection, request: dict[str, Any]) -> dict[str, Any]:
         columns, types, rows = run_statement(instance, request["sql"], request["max_rows"])
         return {"columns": columns, "types": types, "rows": rows}
     except (duckdb.Error, MemoryError, OverflowError) as error:
-        return {"failed": running_failure(error)}
+        return {"failed": running_failure(error), "fatal": is_fatal(error)}
 
 
 def _limit(instance: Connection, settings: EngineSettings) -> None:

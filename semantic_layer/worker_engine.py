@@ -101,6 +101,8 @@ class WorkerEngine:
         try:
             worker = self._opened()
             reply = worker.ask(request | {"seconds": seconds + GRACE}, seconds + GRACE)
+            if reply.get("fatal"):
+                worker.kill()
             if "failed" in reply:
                 raise _running_failed(str(reply["failed"]), seconds)
             return reply, worker.version

@@ -3,7 +3,7 @@
 Knows nothing of matplotlib.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, LIFECYCLE_STAGE, PERIOD_NUMBER
@@ -29,8 +29,9 @@ from wenshu.tools.cohorts import cohorts_of, periods_of
 from wenshu.tools.steps import MOST_GROUPS, funnels_of
 
 ChartKind = Literal[
-    "number", "line", "bar", "grouped_bar", "stacked_bar", "heat_map", "table", "funnel", "curve", "triangle"
-]
+    "number", "line", "bar", "grouped_bar", "stacked_bar", "heat_map", "table", "funnel", "curve", "triangle",
+    "waterfall", "band", "intervals", "scatter",
+]  # fmt: skip
 
 MOST_CARDS = 12
 FEW_BARS = 12  # up to so many, two dimensions stand side by side
@@ -47,7 +48,9 @@ class Chart:
     """Describe a chart by the columns it shows; all text is in the answer's language.
 
     `x` names the column of categories or time, `series` the dimension that splits it into lines, colours or rows,
-    `y` the value columns: metrics and shares, each followed by its comparison (and, on number cards, its change).
+    `y` the value columns: metrics and shares, each followed by its comparison (and, on number cards, its change). The
+    columns of the last four kinds, which insights choose, are listed in tools/insight/plot.py; `totals` are the bars
+    that a waterfall begins and ends with.
     """
 
     kind: ChartKind
@@ -58,6 +61,10 @@ class Chart:
     subtitle: str
     alt_text: str
     reason: str
+    totals: tuple[tuple[str, float], ...] = ()
+
+    def with_alt_text(self, alt_text: str) -> "Chart":
+        return replace(self, alt_text=alt_text)
 
 
 def choose_chart(table: ResultTable, *, title: str, subtitle: str, language: Language) -> Chart:

@@ -23,6 +23,7 @@ from wenshu.tools.chart_frame import (
     write_legend,
 )
 from wenshu.tools.chart_funnel import draw_funnel
+from wenshu.tools.chart_marks import MARKS, draw_marks
 from wenshu.tools.chart_theme import LABEL, SMALL, TICK, channels, points
 from wenshu.tools.number_format import format_number
 
@@ -53,6 +54,8 @@ def draw(page: "Page", chart: Chart, table: ResultTable) -> None:
         return draw_funnel(page, chart, table)
     if chart.kind == "triangle":
         return draw_triangle(page, chart, table)
+    if chart.kind in MARKS:
+        return draw_marks(page, chart, table)
     data = data_of(chart.kind, table, x=chart.x, y=chart.y, series=chart.series, language=page.language)
     match chart.kind:
         case "line" | "curve":
@@ -63,7 +66,7 @@ def draw(page: "Page", chart: Chart, table: ResultTable) -> None:
             _draw_bars(page, data, stacked=True)
         case "heat_map":
             _draw_heat_map(page, data)
-        case "funnel" | "triangle":
+        case "funnel" | "triangle" | "waterfall" | "band" | "intervals" | "scatter":
             raise AssertionError("drawn from the table itself, above")
         case _:
             assert_never(chart.kind)

@@ -5,7 +5,7 @@ from datetime import date
 
 from wenshu.semantic_layer.compiler import DEFAULT_LIST_LIMIT
 from wenshu.semantic_layer.describe import condition_phrase, filter_phrases, query_definitions, segment_definitions
-from wenshu.semantic_layer.layer import SemanticLayer
+from wenshu.semantic_layer.layer import MAX_ROWS, SemanticLayer
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.table import ResultTable
@@ -29,13 +29,15 @@ class QueryResult:
     dated: bool
 
 
-def run_query(layer: SemanticLayer, query: Query, *, today: date | None = None) -> QueryResult:
+def run_query(
+    layer: SemanticLayer, query: Query, *, today: date | None = None, max_rows: int = MAX_ROWS
+) -> QueryResult:
     """Compile and run a semantic query.
 
     Raises `QueryError` where it cannot be answered and `EngineError` where the database fails.
     """
     compiled = layer.compile(query, today=today)
-    table = layer.run(compiled)
+    table = layer.run(compiled, max_rows=max_rows)
     resolved = compiled.resolved
     caveats = list(resolved.caveats)
     if table.incomplete:

@@ -40,7 +40,7 @@ __all__ = ["Axes", "Figure", "Page", "draw_figure", "render_chart"]
 
 Format = Literal["png", "svg"]
 
-WIDTH, HEIGHT, SCALE = 720.0, 405.0, 2  # CSS pixels, and device pixels for each
+WIDTH, NARROW, HEIGHT, SCALE = 720.0, 400.0, 405.0, 2  # CSS pixels, those of a phone, and device pixels for each
 PAD = 22.0
 CJK_FONT = "NotoSansCJKsc-Regular.otf"
 MISSING_GLYPH = "□"
@@ -56,14 +56,20 @@ ONE_AT_A_TIME = threading.Lock()  # matplotlib's settings belong to the process
 
 
 def render_chart(
-    chart: Chart, table: ResultTable, *, language: Language, format: Format = "png", dark: bool = False
+    chart: Chart,
+    table: ResultTable,
+    *,
+    language: Language,
+    format: Format = "png",
+    dark: bool = False,
+    narrow: bool = False,
 ) -> bytes:
-    """Draw a chart that `choose_chart` chose for this table, as PNG (twice the CSS pixels) or SVG.
+    """Draw a chart that `choose_chart` chose for this table, as PNG (twice the CSS pixels) or SVG; `narrow` is for phones.
 
     The same arguments give the same bytes. Raises `EngineError` with code `font_missing` if the font is not installed.
     """
     with _drawing():
-        page = _drawn(chart, table, language, dark)
+        page = _drawn(chart, table, language, dark, NARROW if narrow else WIDTH)
         try:
             return page.bytes(format)
         finally:
@@ -73,7 +79,7 @@ def render_chart(
 def draw_figure(chart: Chart, table: ResultTable, *, language: Language, dark: bool = False) -> Figure:
     """Draw the same chart as a matplotlib Figure. Raises `EngineError` with code `font_missing` if the font is not installed."""
     with _drawing():
-        page = _drawn(chart, table, language, dark)
+        page = _drawn(chart, table, language, dark, WIDTH)
         page.settle()
         return page.figure
 
@@ -87,8 +93,8 @@ def _drawing() -> Iterator[None]:
         yield
 
 
-def _drawn(chart: Chart, table: ResultTable, language: Language, dark: bool) -> "Page":
-    page = Page(language, DARK if dark else LIGHT)
+def _drawn(chart: Chart, table: ResultTable, language: Language, dark: bool, width: float) -> "Page":
+    page = Page(language, DARK if dark else LIGHT, width)
     page.head(chart.title, chart.subtitle)
     draw(page, chart, table)
     return page
@@ -131,9 +137,9 @@ class Page:
     `top` is where the next part begins. `height` may grow while parts are drawn: places are settled in `bytes`.
     """
 
-    def __init__(self, language: Language, theme: Theme) -> None:
+    def __init__(self, language: Language, theme: Theme, width: float = WIDTH) -> None:
         self.language, self.theme = language, theme
-        self.width, self.height, self.pad, self.top = WIDTH, HEIGHT, PAD, 18.0
+        self.width, self.height, self.pad, self.top = width, HEIGHT, PAD, 18.0
         self.figure = Figure(dpi=INCH * SCALE, facecolor=theme.ground)
         FigureCanvasAgg(self.figure)
         self._texts: list[tuple[DrawnText, float, float]] = []

@@ -206,6 +206,9 @@ ICONS = {  # paths of 24 × 24, stroked
     "list": "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
     "bin": "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10 11v5M14 11v5",
     "cross": "M6 6l12 12M18 6L6 18",
+    "up_file": "M12 16V5M8 9l4-4 4 4M5 15v4h14v-4",
+    "help": "M9.500 9a2.500 2.500 0 1 1 3.500 2.300c-.7.4-1 .9-1 1.700M12 17h.01M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
+    "out": "M10 4H5v16h5M9 12h11M16 8l4 4-4 4",
     "table": "M4 5h16v14H4zM4 10h16M4 15h16M10 5v14",
 }
 
@@ -318,7 +321,7 @@ def _table(block: Grid, question: str, language: Language, csv: bytes | None, tu
             element("table", element("thead", element("tr", *heads)), element("tbody", *rows)),
             class_="scroll",
             tabindex="0",
-            role="region",
+            role="group",
             aria_label=title,
         ),
         *(element("p", note, class_="quiet") for note in block.notes),

@@ -27,6 +27,7 @@ from wenshu.ui.cli_options import (
     FormatOption,
     Lang,
     LangOption,
+    LoginOption,
     ModelOption,
     PlannerName,
     PlannerOption,
@@ -42,6 +43,9 @@ from wenshu.ui.cli_options import (
     usage,
     visitors_of,
 )
+from wenshu.ui.cli_password import password
+from wenshu.ui.cli_schedule import schedule_app
+from wenshu.ui.cli_slack import slack
 from wenshu.ui.cli_templates import templates_app
 from wenshu.ui.console import EXIT_CODES, USAGE, reported, write, write_json
 from wenshu.ui.exchange import (
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from wenshu.assistant.answer import Answer
     from wenshu.assistant.question import Question
     from wenshu.ui.reception import Reception
+    from wenshu.ui.users import Users
 
 
 DEMO_QUESTION = "上个月各渠道的成交额"
@@ -78,7 +83,10 @@ app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
 app.add_typer(templates_app, name="templates")
 app.add_typer(feedback_app, name="feedback")
+app.add_typer(schedule_app, name="schedule")
 app.command("audit")(audit)
+app.command("slack")(slack)
+app.command("password")(password)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -320,21 +328,24 @@ def chat(
     user: UserOption = None,
     users: UsersOption = None,
     user_header: UserHeaderOption = None,
+    login: LoginOption = False,
     proxy: ProxyOption = None,
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Serve the chat page on this machine. 打开聊天页面。"""
     from wenshu.ui.entrance import LOCAL_PEERS
+    from wenshu.ui.workspace import users_with_passwords
 
-    if user and user_header:
-        raise usage("Give --user or --user-header, not both.", "--user 与 --user-header 只能给出一个。")
+    if sum((bool(user), bool(user_header), login)) > 1:
+        raise usage("Give one of --user, --user-header and --login.", "--user、--user-header 与 --login 只能给出一个。")
     language = reply_language(lang)
     with reported(language):
         reception = reception_of(model, db, planner, language, users, door="chat")
-        if user_header is None:
+        if user_header is None and not login:
             reception.assistant(user)  # one who may see nothing learns it now and not on the page
         peers = tuple(proxy or LOCAL_PEERS)
-        _serve(reception, port, lambda own, data: reception_of(str(own), data, planner, language, door="chat"), user=user, header=user_header, peers=peers)
+        signing_in = users_with_passwords(users) if login else None
+        _serve(reception, port, lambda own, data: reception_of(str(own), data, planner, language, door="chat"), signing_in=signing_in, user=user, header=user_header, peers=peers)
 
 
 @app.command()
@@ -386,13 +397,19 @@ def _write_answer(answer: "Answer", chart: Path | None, sql: bool = False) -> No
         write(*shown(answer, chart, sql=sql))
 
 
-def _serve(reception: "Reception", port: int | None, own: "Callable[[Path, Path], Reception]", **who: Any) -> None:
-    """Serve the page; `own` opens a model that somebody brought and its database."""
+def _serve(
+    reception: "Reception", port: int | None, own: "Callable[[Path, Path], Reception]", signing_in: "Callable[[], Users] | None" = None, **who: Any
+) -> None:  # fmt: skip
+    """Serve the page; `own` opens a model that somebody brought and its database, `signing_in` tells who may by a password."""
     from wenshu.ui.entrance import Entrance
     from wenshu.ui.gradio_app import serve
     from wenshu.ui.workspace import history, own_models
 
     kept = history()
+    if signing_in is not None:
+        from wenshu.ui.login import SignIns
+
+        who["sign_ins"] = SignIns(signing_in, kept.store)
     serve(
         Entrance(assistant_for=reception.assistant, answers=reception.stream, **who),
         port=port,

@@ -20,17 +20,20 @@ def data_build(
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; without it the data folder's.")] = None,
     users: Annotated[int | None, typer.Option(min=1, max=20_000_000, help="How many users the shop has.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Another seed makes other data.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="A shop without the planted effects.")] = False,
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Write a demo database. 生成一个演示数据库。"""
     from wenshu.ui.workspace import build, database_of
 
     language = reply_language(lang)
-    if name is not DataSet.SHOP and (users is not None or seed is not None):
-        raise usage("--users and --seed are for the generated shop only.", "--users 与 --seed 仅用于生成的 shop 数据。")
+    if name is not DataSet.SHOP and (users is not None or seed is not None or plain):
+        raise usage(
+            "--users, --seed and --plain are for the generated shop only.", "--users、--seed 与 --plain 仅用于生成的 shop 数据。"
+        )
     with reported(language), status_line(language) as status:
         target = out or database_of(name)
-        build(name, target, users=users, seed=seed, progress=status.progress)
+        build(name, target, users=users, seed=seed, plain=plain, progress=status.progress)
         write(f"{target} ({target.stat().st_size / 1e6:,.1f} MB)")
 
 

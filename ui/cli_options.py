@@ -62,6 +62,9 @@ UserHeaderOption = Annotated[
     str | None,
     typer.Option("--user-header", envvar="WENSHU_USER_HEADER", help="The header in which a trusted proxy names who asks."),
 ]
+LoginOption = Annotated[
+    bool, typer.Option("--login", envvar="WENSHU_LOGIN", help="Ask people for the name and password of the users file.")
+]
 ProxyOption = Annotated[
     list[str] | None,
     typer.Option("--proxy", envvar="WENSHU_PROXIES", help="The address of a trusted proxy; 127.0.0.1 without one."),
@@ -151,9 +154,9 @@ def _visitors(
     from wenshu.ui.users import Users, Visitors, read_users
     from wenshu.ui.workspace import home, open_layer
 
+    known = read_users(users, home=home) if loaded.policies or users else Users(people={})  # before anything is opened
     with status_line(language) as status:
         layer = open_layer(model, db, progress=status.progress, loaded=loaded)
-    known = read_users(users, home=home) if layer.has_policies or users else Users(people={})
     return Visitors(layer, known, lambda each: _assistant(each, planner, endpoint))
 
 

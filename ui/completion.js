@@ -7,6 +7,8 @@ function suggestionList() {
   suggestions.list = Object.assign(document.createElement('ul'), { id: 'suggestions', hidden: true });
   suggestions.list.setAttribute('role', 'listbox');
   document.querySelector('#question-row').append(suggestions.list);
+  const box = document.querySelector('#question textarea');
+  for (const [name, value] of [['role', 'combobox'], ['aria-autocomplete', 'list'], ['aria-controls', 'suggestions'], ['autocomplete', 'off']]) box.setAttribute(name, value);
   return suggestions.list;
 }
 
@@ -48,7 +50,6 @@ function showSuggestions(box, answer) {
     );
     return row;
   }));
-  for (const [name, value] of [['role', 'combobox'], ['aria-autocomplete', 'list'], ['aria-controls', list.id], ['autocomplete', 'off']]) box.setAttribute(name, value);
   list.hidden = !answer.items.length;
   box.setAttribute('aria-expanded', String(!list.hidden));
   choose(box, null);

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.ui import desk_texts as words
-from wenshu.ui.answer_html import Html, element, icon_button
+from wenshu.ui.answer_html import Html, element, icon, icon_button
 from wenshu.ui.desk_html import button, does, panel_html
+from wenshu.ui.gate import MAX_UPLOAD
 
 if TYPE_CHECKING:
     from wenshu.semantic_layer.proposal import Proposal
@@ -46,13 +47,19 @@ def data_html(own: tuple["OwnModel", ...], language: Language) -> Html:
         )
         for each in own
     ]  # fmt: skip
-    files = element("input", type="file", name="files", multiple=True, required=True, accept=ACCEPTED)
+    files = element("input", type="file", name="files", multiple=True, accept=ACCEPTED, class_="sr-only")
+    said = [element("strong", words.FILES.in_(language)), element("span", words.FILE_KINDS.in_(language), class_="quiet")]
     form = element(
         "form",
-        element("label", element("span", words.FILES.in_(language)), files),
+        element("label", files, icon("up_file"), *said, class_="drop"),
+        element("ul", class_="files"),
         element("p", words.FILES_HINT.in_(language), class_="quiet"),
         element("p", role="status", class_="quiet", data_uploading=words.UPLOADING.in_(language), data_reading=words.READING.in_(language)),
-        element("p", role="alert", class_="alert", data_too_large=words.TOO_LARGE.in_(language)),
+        element("progress", hidden=True, max="1", value="0", aria_label=words.UPLOAD_IT.in_(language)),
+        element(
+            "p", role="alert", class_="alert", data_too_large=words.TOO_LARGE.in_(language), data_none=words.NO_FILES.in_(language),
+            data_most=str(MAX_UPLOAD),
+        ),
         element("div", element("button", words.UPLOAD_IT.in_(language), type="submit", class_="go"), class_="tools"),
         class_="stack upload",
         data_upload=True,

@@ -32,14 +32,16 @@ async function act(wish, source) {
   try {
     const response = await fetch('/actions', {
       method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ ...wish, lang: document.documentElement.lang, dark: document.body.classList.contains('dark') }),
+      body: JSON.stringify({ ...wish, lang: document.documentElement.lang, look: look() }),
     });
+    if (response.status === 401) return void location.reload();
     if (!response.ok) throw new Error(String(response.status));
     const reply = await response.json();
     take(reply, source);
     return reply;
-  } catch {
-    take({ failed: desk.words.failed ?? '' }, source);
+  } catch (problem) {
+    if (problem instanceof TypeError) disconnected();
+    else take({ failed: desk.words.failed ?? '' }, source);
     return {};
   } finally {
     source?.removeAttribute('aria-busy');
@@ -82,16 +84,110 @@ function saveFile({ name, type, content }) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+const look = () => [document.body.matches('.dark') && 'dark', innerWidth <= 640 && 'narrow'].filter(Boolean).join(' ');
+
+// Asking ---------------------------------------------------------------------------------------------------------------
+// Everything that is asked goes through here: one question at a time, and one that waits until that is answered.
+
+const isBusy = () => thread.hasAttribute('data-busy') || thread.hasAttribute('data-sending');
+
 function ask(text, more = {}) {
-  if (thread.hasAttribute('data-busy')) return;
   if (panel.open) panel.close();
   drawer(false);
+  desk.sent = { text, more };
+  if (isBusy()) return hold(desk.sent);
+  thread.toggleAttribute('data-sending', true);
   trigger('submit', { text, ...more });
+  watchServer();
 }
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const reachable = () => fetch('/healthz', { cache: 'no-store' }).then((response) => response.ok, () => false);
+
+async function watchServer() {
+  while (isBusy()) {
+    await pause(2000);
+    if (isBusy() && !(await reachable())) return disconnected();
+  }
+}
+
+// The server is gone: give the words back, and come back to this conversation when it answers again.
+async function disconnected() {
+  if (desk.gone) return;
+  desk.gone = true;
+  giveUp();
+  banner(desk.words.gone);
+  do await pause(1500); while (!(await reachable()));
+  sessionStorage.setItem('wenshu.draft', box().value);
+  location.reload();
+}
+
+function send() {
+  if (desk.gone) return;
+  const text = box().value.trim(), more = desk.editing === null ? {} : { at: desk.editing };
+  if (!text) return;
+  endEdit();
+  setBox('');
+  ask(text, more);
+}
+
+function hold(question) {
+  desk.held = question;
+  const take = make('button', { type: 'button', class: 'tool' }, desk.words.takeBack);
+  take.addEventListener('click', release);
+  banner(desk.words.held.replace('{}', question.text), take);
+}
+
+// Give the words that wait back to who wrote them.
+function release() {
+  if (!desk.held) return;
+  const { text } = desk.held;
+  desk.held = null;
+  banner();
+  setBox(text);
+  box().focus();
+}
+
+function banner(text, ...tools) {
+  document.querySelector('#banner')?.remove();
+  if (text) document.querySelector('#question-row').before(make('div', { id: 'banner', role: 'status' }, make('span', {}, text), ...tools));
+}
+
+function turnIsOver() {
+  if (!desk.held) return;
+  const { text, more } = desk.held;
+  desk.held = null;
+  banner();
+  ask(text, more);
+}
+
+function giveUp() {
+  if (!isBusy()) return;
+  thread.removeAttribute('data-busy');
+  thread.removeAttribute('data-sending');
+  thread.querySelectorAll('.steps').forEach((steps) => steps.replaceWith(make('p', { class: 'quiet' }, desk.words.failed)));
+  if (!box().value) setBox(desk.sent.text);
+  release();
+}
+
+// The server did not take the question, or could not go on.
+document.addEventListener('wenshu:lost', () => {
+  if (!isBusy()) return;
+  giveUp();
+  say(desk.words.failed, true);
+  refresh();  // who is not signed in any more is asked again
+});
 
 function startAnew() {
   document.querySelector('#new').click();
   drawer(false);
+  box().focus();
+}
+
+function clearBox() {
+  desk.held = desk.editing = null;
+  banner();
+  setBox('');
 }
 
 // Other data are another page.
@@ -100,26 +196,54 @@ function anew(question) {
   location.assign(location.pathname);
 }
 
+// What is chosen in an upload, by the button or by dropping.
+function chosen(form) {
+  const files = [...form.querySelector('input').files], list = form.querySelector('.files');
+  const size = (bytes) => bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  list.replaceChildren(...files.map((file) => make('li', {}, make('span', {}, file.name), make('small', { class: 'quiet' }, size(file.size)))));
+  form.querySelector('[role=alert]').textContent = '';
+}
+
+// fetch() tells nothing of how much has gone out.
+function sendFile(file, told) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', '/upload');
+    request.setRequestHeader('content-type', 'application/octet-stream');
+    request.upload.addEventListener('progress', (event) => event.lengthComputable && told(event.loaded / event.total));
+    request.addEventListener('load', () => done(request));
+    request.addEventListener('error', failed);
+    request.send(file);
+  });
+}
+
 async function upload(form) {
-  const status = form.querySelector('[role=status]'), alert = form.querySelector('[role=alert]'), go = form.querySelector('.go'), files = [];
-  alert.textContent = '';
+  const status = form.querySelector('[role=status]'), alert = form.querySelector('[role=alert]'), go = form.querySelector('.go'), bar = form.querySelector('progress');
+  const sent = [], chosen = [...form.querySelector('input').files];
+  const tooLarge = chosen.find((file) => file.size > Number(alert.dataset.most));
+  alert.textContent = tooLarge ? alert.dataset.tooLarge.replace('{}', tooLarge.name) : chosen.length ? '' : alert.dataset.none;
+  if (alert.textContent) return;
   go.disabled = true;
+  bar.hidden = false;
   try {
-    for (const file of form.querySelector('input').files) {
+    for (const file of chosen) {
       status.textContent = status.dataset.uploading.replace('{}', file.name);
-      const response = await fetch('/upload', { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: file });
-      if (response.status === 413) return void (alert.textContent = alert.dataset.tooLarge.replace('{}', file.name));
-      const { token } = response.ok ? await response.json() : {};
-      if (!token) throw new Error(String(response.status));
-      files.push({ token, name: file.name });
+      const request = await sendFile(file, (part) => { bar.value = part; });
+      const { token } = request.status === 200 ? JSON.parse(request.responseText) : {};
+      if (!token) throw new Error(String(request.status));
+      sent.push({ token, name: file.name });
     }
-    status.textContent = status.dataset.reading;
-    await act({ do: 'propose', files }, form);
+    bar.removeAttribute('value');
+    const begun = Date.now(), tick = () => { status.textContent = status.dataset.reading.replace('{}', Math.round((Date.now() - begun) / 1000)); };
+    tick();
+    const clock = setInterval(tick, 1000);
+    await act({ do: 'propose', files: sent }, form).finally(() => clearInterval(clock));
   } catch {
     alert.textContent = desk.words.failed;
   } finally {
     status.textContent = '';
     go.disabled = false;
+    bar.hidden = true;
   }
 }
 
@@ -170,7 +294,7 @@ function filter(field) {
     left += !item.hidden;
   }
   panel.querySelectorAll('.group').forEach((group) => { group.hidden = !group.querySelector('[data-find]:not([hidden])'); });
-  field.parentElement.querySelector('.none').textContent = left ? '' : '—';
+  field.parentElement.querySelector('.none').textContent = left ? '' : desk.words.nothing.replace('{}', field.value);
 }
 
 const fieldsOf = (form) => Object.fromEntries(new FormData(form));
@@ -195,6 +319,7 @@ const refresh = () => act({ do: 'conversations', search: side.querySelector('[da
 
 function reopen(conversation) {
   drawer(false);
+  release();
   trigger('select', { open: conversation });
 }
 
@@ -230,16 +355,13 @@ function edit(section) {
   desk.editing = Number(section.dataset.turn);
   setBox(questionOf(section));
   box().focus();
-  const row = document.querySelector('#question-row');
-  row.parentElement.querySelector('#editing')?.remove();
-  row.before(make('p', { id: 'editing', role: 'status' }, desk.words.editing.replace('{}', desk.editing)));
+  banner(desk.words.editing.replace('{}', desk.editing));
 }
 
-function endEdit(clear) {
+function endEdit() {
   if (desk.editing === null) return;
   desk.editing = null;
-  document.querySelector('#editing')?.remove();
-  if (clear) setBox('');
+  banner();
 }
 
 function setBox(text) {
@@ -247,16 +369,6 @@ function setBox(text) {
   suggestions.off = true;
   box().dispatchEvent(new Event('input', { bubbles: true }));
   suggestions.off = false;
-}
-
-// Send what is edited as its turn, before the question box sends it as a new one.
-function sendEdited(event) {
-  if (desk.editing === null || !box().value.trim() || thread.hasAttribute('data-busy')) return;
-  const text = box().value, at = desk.editing;
-  event.preventDefault();
-  event.stopPropagation();
-  endEdit(true);
-  ask(text, { at });
 }
 
 function answerText(article) {
@@ -315,8 +427,9 @@ document.addEventListener('click', async (event) => {
 menu.addEventListener('click', () => drawer(!side.classList.contains('open')));
 curtain.addEventListener('click', () => drawer(false));
 document.addEventListener('click', (event) => {
-  if (within(event, '#send')) sendEdited(event);
-  else if (within(event, '#new')) endEdit(true);
+  if (within(event, '#send')) send();
+  else if (within(event, '#stop')) release();
+  else if (within(event, '#new')) clearBox();
 }, true);
 
 document.addEventListener('submit', (event) => {
@@ -340,14 +453,30 @@ document.addEventListener('input', (event) => {
 
 document.addEventListener('change', (event) => {
   if (within(event, '[data-choose]')) act({ do: 'choose', model: event.target.value });
+  else if (within(event, '[data-upload]')) chosen(event.target.form);
 });
+for (const kind of ['dragover', 'dragleave', 'drop']) {
+  document.addEventListener(kind, (event) => {
+    const form = panel.querySelector('[data-upload]');
+    if (!form || !event.dataTransfer.types.includes('Files')) return;
+    event.preventDefault();
+    form.classList.toggle('over', kind === 'dragover');
+    if (kind !== 'drop') return;
+    form.querySelector('input').files = event.dataTransfer.files;
+    chosen(form);
+  });
+}
 panel.addEventListener('close', () => { if (desk.stale) anew(); });
 
 document.addEventListener('keydown', (event) => {
   if (event.isComposing) return;
   if (event.key === 'Escape' && side.classList.contains('open')) drawer(false);
-  else if (event.key === 'Escape' && desk.editing !== null && typing(event)) endEdit(true);
-  else if (event.key === 'Enter' && !event.shiftKey && typing(event) && desk.editing !== null && !event.defaultPrevented) sendEdited(event);
+  else if (event.key === 'Escape' && desk.editing !== null && typing(event) && !event.defaultPrevented) clearBox();
+  else if (event.key === 'Enter' && !event.shiftKey && typing(event) && !event.defaultPrevented) {
+    event.preventDefault();
+    event.stopPropagation();
+    send();
+  }
 }, true);
 
 document.addEventListener('wenshu:shown', async ({ detail }) => {
@@ -360,6 +489,7 @@ document.addEventListener('wenshu:shown', async ({ detail }) => {
     menu.setAttribute('aria-label', desk.words.menu);
     mark();
   } else if (!detail.busy) refresh();
+  if (!detail.busy && detail.turn > 0) turnIsOver();
   thread.querySelectorAll('img[data-picture]').forEach((image) => comingIntoView.observe(image));
   if (!desk.recalled) return recall();
   if (detail.turn > 0) history.replaceState(null, '', `${location.pathname}#${detail.conversation}`);
@@ -372,6 +502,9 @@ function recall() {
   const { template, ...fields } = Object.fromEntries(new URLSearchParams(location.search));
   const conversation = location.hash.slice(1), waiting = sessionStorage.getItem('wenshu.ask');
   sessionStorage.removeItem('wenshu.ask');
+  const draft = sessionStorage.getItem('wenshu.draft');
+  sessionStorage.removeItem('wenshu.draft');
+  if (draft) setBox(draft);
   if (waiting) ask(waiting);
   else if (template) {
     history.replaceState(null, '', location.pathname);

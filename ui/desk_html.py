@@ -14,6 +14,7 @@ from wenshu.semantic_layer.errors import WenshuError
 from wenshu.semantic_layer.text import Language, Text, same
 from wenshu.ui import desk_texts as words
 from wenshu.ui.answer_html import Html, element, icon, icon_button
+from wenshu.ui.gate import LOGOUT
 from wenshu.ui.page_texts import NEW
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN_VALUES = 8
 SHOWN_NAMES = 6
-BOOK, GRID, LIST, PEN, BIN, CROSS = "book", "grid", "list", "pen", "bin", "cross"
+BOOK, GRID, LIST, PEN, BIN, CROSS, HELP = "book", "grid", "list", "pen", "bin", "cross", "help"
 
 
 def does(action: str, **sent: Any) -> dict[str, str | bool | None]:
@@ -38,12 +39,12 @@ def button(label: str, **attributes: str | bool | None) -> Html:
 # beside the conversation ----------------------------------------------------------------------------------------------
 
 
-def sidebar_html(listed: Html, language: Language, switch: Html | None = None) -> Html:
-    """Return what stands beside the conversation: the ways to elsewhere, and the conversations; with a `switch`, people bring data."""
+def sidebar_html(listed: Html, language: Language, switch: Html | None = None, user: str | None = None, signed_in: bool = False) -> Html:
+    """Return what stands beside the conversation: the ways to elsewhere, the conversations and the `user`; with a `switch`, people bring data."""
     own = [("table", words.DATA, "data")] if switch is not None else []
     ways = [
         element("button", icon(name), label.in_(language), type="button", class_="way", **does(action))
-        for name, label, action in ((BOOK, words.SAVED, "saved"), (GRID, words.BOARD, "board"), (LIST, words.METRICS, "metrics"), *own)
+        for name, label, action in ((BOOK, words.SAVED, "saved"), (GRID, words.BOARD, "board"), (LIST, words.METRICS, "metrics"), *own, (HELP, words.GUIDE, "guide"))
     ]  # fmt: skip
     search = words.SEARCH.in_(language)
     said = {
@@ -51,7 +52,7 @@ def sidebar_html(listed: Html, language: Language, switch: Html | None = None) -
         for key, text in {
             "failed": words.FAILED, "sure": words.DELETE_SURE, "yes": words.DELETE_IT, "no": words.CANCEL, "title": words.TITLE,
             "close": words.CLOSE, "copied": words.COPIED, "link": words.LINK_COPIED, "loading": words.LOADING,
-            "menu": words.MENU, "editing": words.EDITING,
+            "menu": words.MENU, "editing": words.EDITING, "gone": words.GONE, "held": words.HELD, "takeBack": words.TAKE_BACK, "nothing": words.NOTHING_FOUND,
         }.items()
     }  # fmt: skip
     return element(
@@ -62,9 +63,16 @@ def sidebar_html(listed: Html, language: Language, switch: Html | None = None) -
         element("h2", words.CONVERSATIONS.in_(language)),
         element("input", type="search", placeholder=search, aria_label=search, data_live="conversations"),
         element("div", listed, id="conversations"),
+        *([_who(user, signed_in, language)] if user else []),
         class_="side",
         data_words=json.dumps(said, ensure_ascii=False),
     )
+
+
+def _who(user: str, signed_in: bool, language: Language) -> Html:
+    name = words.SIGNED_IN.in_(language).format(user)
+    out = element("button", icon("out"), type="submit", class_="icon", title=words.SIGN_OUT.in_(language), aria_label=words.SIGN_OUT.in_(language))
+    return element("form", element("span", name, title=name), *([out] if signed_in else []), class_="who", method="post", action=LOGOUT)
 
 
 def conversations_html(
@@ -260,6 +268,17 @@ def _entry(entry: Mapping[str, Any], examples: Mapping[str, str], language: Lang
     head = element("div", element("h4", entry["label"]), element("code", entry["name"]), class_="head")
     find = " ".join([entry["label"], entry["name"], entry["definition"], *entry["synonyms"], values]).lower()
     return element("article", head, *lines, *ask, class_="card", data_find=find)
+
+
+def guide_html(examples: Iterable[tuple[str, tuple[str, ...]]], language: Language) -> Html:
+    """Return what tells somebody new how to ask; `examples` are questions under the names of their groups."""
+    asked = [
+        element("section", element("h3", label), *(button(each, class_="ask", data_ask=each) for each in questions)) for label, questions in examples
+    ]  # fmt: skip
+    said = [element("section", element("h3", title.in_(language)), *(element("p", line) for line in text.in_(language).split("\n"))) for title, text in words.GUIDE_TEXTS]
+    keys = [part for key, does in words.GUIDE_KEYS for part in (element("dt", element("kbd", key)), element("dd", does.in_(language)))]
+    keyboard = element("section", element("h3", words.KEYBOARD.in_(language)), element("dl", *keys))
+    return panel_html(words.GUIDE.in_(language), words.GUIDE_ABOUT.in_(language), element("div", *asked, *said, keyboard, class_="guide"))
 
 
 # shared ---------------------------------------------------------------------------------------------------------------

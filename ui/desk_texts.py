@@ -19,6 +19,7 @@ DELETE_IT = Text("Delete", "删除")
 CANCEL = Text("Cancel", "取消")
 CLOSE = Text("Close", "关闭")
 FAILED = Text("That did not work. Please try again.", "操作没有成功，请重试。")
+GONE = Text("The connection was lost. It is being tried again …", "与服务器的连接已断开，正在重新连接……")
 LOADING = Text("Loading …", "正在加载……")
 RIGHTS_CHANGED = Text(
     "This answer was given under other rights than you have now. Ask again to see what you may see today.",
@@ -29,6 +30,8 @@ ACTIONS = Text("What to do with this answer", "对这个回答的操作")
 RETRY = Text("Ask again", "重新回答")
 EDIT = Text("Edit the question", "修改问题")
 EDITING = Text("Editing question {}: it and what follows are answered anew. Esc cancels.", "正在修改第 {} 个问题：发送后它和之后的内容将重新回答，按 Esc 取消。")
+HELD = Text("Asked next: {}", "稍后提问：{}")
+TAKE_BACK = Text("Take back", "撤回")
 COPY_ANSWER = Text("Copy the answer", "复制回答")
 COPIED = Text("Copied", "已复制")
 COPY_SQL = Text("Copy SQL", "复制 SQL")
@@ -67,6 +70,8 @@ WORDING_NEW = Text("Question in words that stand alone; its time becomes a field
 DESCRIPTION = Text("Description (optional)", "说明（可不填）")
 SAVE_IT = Text("Save", "保存")
 SAVED_NOW = Text("Saved. It is under “Saved questions”.", "已保存，可在“常用问题”中找到。")
+UNKNOWN_SAVED = Text("There is no saved question “{}” here.", "这里没有名为“{}”的常用问题。")
+UNKNOWN_SAVED_HINT = Text("Choose one of this list, or ask and save it from the answer.", "请从列表中选择，或提问后从回答中保存。")
 DELETED = Text("Deleted", "已删除")
 NAME_TAKEN = Text("There is a saved question “{}” already.", "已有名为“{}”的常用问题。")
 NAME_TAKEN_HINT = Text("Choose another name.", "请换一个名称。")
@@ -91,20 +96,56 @@ ALSO = Text("also: {}", "也叫：{}")
 VALUES = Text("values: {}", "取值：{}")
 TRY = Text("Ask", "提问")
 
+SIGNED_IN = Text("Signed in as {}", "已登录：{}")
+SIGN_OUT = Text("Sign out", "退出登录")
+
+GUIDE = Text("How to ask", "怎么问")
+GUIDE_ABOUT = Text(
+    "A question names a metric and, if you like, a time, a split and a condition. Click one to try it.",
+    "一个问题说出指标即可，也可以加上时间、拆分方式和条件。点一下就能试。",
+)
+GUIDE_TEXTS = (
+    (
+        Text("Going on", "接着问"),
+        Text(
+            "Just say what is to change: “and by city?”, “only Beijing”, “vs the month before”, “weekly”.\n"
+            "Where a question can mean several things, you are asked which.",
+            "只说要改的部分：“按城市呢？”“只看北京”“和上个月比”“按周看”。\n问题有多种理解时，会请您选择。",
+        ),
+    ),
+    (
+        Text("Can I trust the number?", "这个数可信吗？"),
+        Text(
+            "“How this number came about” shows definition, dates, filters, assumptions and the SQL.\n"
+            "“Verified question” means that somebody looked at how it is computed. What the data do not hold is refused, never guessed.",
+            "“这个数怎么来的”会列出口径、日期、筛选、默认理解和 SQL。\n“已认证问题”表示算法有人核对过。数据里没有的内容会直接说明，不会猜。",
+        ),
+    ),
+)
+KEYBOARD = Text("Keys", "快捷键")
+GUIDE_KEYS = (
+    ("Enter", Text("send; while an answer is made, ask next", "发送；正在回答时则排在下一个")),
+    ("Shift + Enter", Text("new line", "换行")),
+    ("↑ ↓ Tab", Text("choose a suggestion", "选择输入建议")),
+    ("Esc", Text("close, cancel", "关闭、取消")),
+)
+
 MODEL = Text("Data to ask", "要查询的数据")
 DATA = Text("Your data", "我的数据")
 DATA_HELP = Text(
     "Bring files, and ask about them at once. They are copied, and only you can ask them.",
     "上传文件后即可提问。文件会被复制保存，只有您自己可以查询。",
 )
-FILES = Text("Files: CSV, TSV, Excel (.xlsx) or Parquet", "文件：CSV、TSV、Excel（.xlsx）或 Parquet")
+FILES = Text("Choose files or drop them here", "选择文件，或拖放到这里")
+FILE_KINDS = Text("CSV, TSV, Excel (.xlsx) or Parquet", "CSV、TSV、Excel（.xlsx）或 Parquet")
+NO_FILES = Text("Choose a file first.", "请先选择文件。")
 FILES_HINT = Text(
     "Up to 20 files of 300 MB each; files that belong together are related by columns of one name.",
     "最多 20 个文件，每个不超过 300 MB；同名列会把相关的文件关联起来。",
 )
 UPLOAD_IT = Text("Upload", "上传")
 UPLOADING = Text("Sending {} …", "正在上传 {}……")
-READING = Text("Reading the files and trying questions …", "正在读取文件并试问几个问题……")
+READING = Text("Reading the files and trying questions … {} s", "正在读取文件并试问几个问题…… {} 秒")
 TOO_LARGE = Text("{} is larger than 300 MB. Export fewer rows or columns.", "{} 超过 300 MB，请减少导出的行或列。")
 UNDERSTOOD = Text("This is how your data were understood", "数据已读取，理解如下")
 ASK_IT = Text("Ask about it", "开始提问")

@@ -12,6 +12,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY = 1_000_000
 MAX_UPLOAD = 300_000_000
 UPLOAD = "/upload"
+LOGIN, LOGOUT = "/login", "/logout"
 
 # What the page itself calls. Files, uploads, proxying, the API and its description are not among it.
 OPEN = frozenset(
@@ -25,7 +26,7 @@ HEADERS = (
     (
         b"content-security-policy",
         b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-        b"img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'none'; "
+        b"img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
         b"frame-ancestors 'none'",
     ),
     (b"referrer-policy", b"no-referrer"),
@@ -36,8 +37,10 @@ HEADERS = (
 class Gate:
     """Let through only what the page calls, of bounded size, and give every response the page's safety headers."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, also: frozenset[str] = frozenset()) -> None:
+        """`also` are paths that are open besides those of the page."""
         self._app = app
+        self._open = OPEN | also
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a bare status code."""
@@ -51,7 +54,7 @@ class Gate:
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
-        if status := refused_with(scope):
+        if status := refused_with(scope, self._open):
             await send_guarded(
                 {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]}
             )
@@ -59,10 +62,10 @@ class Gate:
         await self._app(scope, receive, send_guarded)
 
 
-def refused_with(scope: Scope) -> int | None:
+def refused_with(scope: Scope, paths: frozenset[str] = OPEN) -> int | None:
     """Return the status code a request is refused with, or None if it may pass."""
     path, method = scope["path"], scope["method"]
-    if ".." in path or not (path in OPEN or path.startswith(OPEN_BELOW)):
+    if ".." in path or not (path in paths or path.startswith(OPEN_BELOW)):
         return 404
     if method not in ("GET", "HEAD", "POST"):
         return 405
@@ -73,3 +76,13 @@ def refused_with(scope: Scope) -> int | None:
         if int(length) > (MAX_UPLOAD if path == UPLOAD else MAX_BODY):
             return 413
     return None
+
+
+async def body_of(receive: Receive) -> bytes:
+    """Return the whole body of a request, whose size the gate has bounded."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)

@@ -8,14 +8,16 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.resources import files
-from threading import Event
+from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from wenshu.ui import gradio_stubs  # noqa: F401 - before Gradio
+
+# isort: split
 import gradio as gr
 from anyio import to_thread
 from fastapi import FastAPI, Request
@@ -32,13 +34,14 @@ from wenshu.ui import answer_html as html
 from wenshu.ui import desk_texts
 from wenshu.ui import page_texts as words
 from wenshu.ui.entrance import Doorkeeper, Entrance, open_to_all
-from wenshu.ui.gate import Gate
+from wenshu.ui.gate import LOGIN, LOGOUT, Gate
 from wenshu.ui.history import History
+from wenshu.ui.login import LoginDoor
 from wenshu.ui.own_models import OwnModels
 from wenshu.ui.page_actions import PageActions, sent_json
 from wenshu.ui.page_data import arrived
 from wenshu.ui.page_server import HOST, run
-from wenshu.ui.page_turn import failed_answer, kept_turn_html, message, shown_answer
+from wenshu.ui.page_turn import Look, failed_answer, kept_turn_html, message, ready_to_draw, shown_answer
 from wenshu.ui.store import Store
 from wenshu.ui.waiting import MOST_WAITING, Ticket, WaitingLine
 
@@ -94,33 +97,33 @@ def build_page(entrance: Entrance, history: History, *, language: Language | Non
         with gr.Column(elem_id="composer"):
             with gr.Row(elem_id="question-row"):
                 box = gr.Textbox(
-                    elem_id="question", lines=1, max_lines=6, autofocus=True, show_label=False, container=False, scale=1
-                )
+                    elem_id="question", lines=1, max_lines=6, interactive=True, autofocus=True, show_label=False, container=False, scale=1,
+                )  # fmt: skip
                 send = gr.Button(words.SEND.in_(first), elem_id="send", variant="primary", scale=0, min_width=72)
-                stop = gr.Button(words.STOP.in_(first), elem_id="stop", visible=False, scale=0, min_width=72)
-            dark = gr.Checkbox(visible=False)
+                stop = gr.Button(words.STOP.in_(first), elem_id="stop", scale=0, min_width=72)
+            look = gr.Textbox(visible=False)
             hint = gr.HTML("", elem_id="help", js_on_load=None, apply_default_css=False)
 
         desk = _Desk(entrance, history, language)
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         quick: dict[str, Any] = {**hidden, "concurrency_limit": None}
         interface = [switch, header, new, box, send, stop, hint, thread]
-        news = [thread, session, box, send, stop]
+        news = [thread, session]
         page.load(desk.open, [switch], [*interface, session], js=_RECALL_LANGUAGE, **quick)
         switch.input(desk.relabel, [switch, session], interface, js=_KEEP_LANGUAGE, **quick)
-        asking = gr.on(
-            [box.submit, send.click, thread.submit],
+        asking = thread.submit(
             desk.ask,
-            [box, session, switch, dark],
+            [session, switch, look],
             news,
-            js=_SEE_DARK,
+            js=_SEE_LOOK,
             concurrency_limit=None,  # the line lets them in
-            trigger_mode="once",
+            trigger_mode="multiple",  # desk.js sends one at a time, and knows when the one before is over
             **hidden,
         )
+        asking.failure(None, js=_TELL_FAILURE)
         stop.click(desk.stop, [session, switch], news, cancels=asking, **quick)
         new.click(desk.restart, [switch], news, cancels=asking, **quick)
-        thread.select(desk.reopen, [switch, dark], news, js=_SEE_DARK_ONLY, cancels=asking, **quick)
+        thread.select(desk.reopen, [switch, look], news, js=_SEE_LOOK_ONLY, cancels=asking, **quick)
     page.queue(max_size=MOST_WAITING * 2, api_open=False)
     return page
 
@@ -178,7 +181,9 @@ def create_app(
         head=f"{_HEAD}<style>{_page_file('desk.css')}</style>",  # as it is: Gradio rewrites what it gets as css
     )
     app.add_middleware(Doorkeeper, entrance=entrance)
-    app.add_middleware(Gate)
+    if entrance.sign_ins is not None:
+        app.add_middleware(LoginDoor, sign_ins=entrance.sign_ins)
+    app.add_middleware(Gate, also=frozenset([LOGIN, LOGOUT]) if entrance.sign_ins else frozenset())
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     return app
 
@@ -196,7 +201,12 @@ def serve(
 
     A port that is taken is replaced by a free one, which `on_notice` is told.
     """
-    run(create_app(asked, history, own), port, on_ready, on_notice)
+
+    def ready(address: str) -> None:
+        on_ready(address)
+        Thread(target=ready_to_draw, daemon=True).start()  # not before, as it takes as long as all the rest
+
+    run(create_app(asked, history, own), port, ready, on_notice)
 
 
 class _Desk:
@@ -211,7 +221,7 @@ class _Desk:
     def open(self, kept: str | None, request: gr.Request) -> list[Any]:
         """Return the whole interface in the language that was kept, or the browser's, and a session."""
         if kept not in ("zh", "en"):
-            kept = self._language or _preferred(request.headers.get("accept-language", ""))
+            kept = self._language or words.preferred(request.headers.get("accept-language", ""))
         session = new_session(self._assistant(request).model.name)
         return [*self.relabel("zh" if kept == "zh" else "en", session, request), session]
 
@@ -230,15 +240,14 @@ class _Desk:
 
     async def ask(
         self,
-        typed: str,
         session: Session | None,
         interface: Language,
-        dark: bool,
+        look: str,
         event: gr.EventData,
         request: gr.Request,
     ) -> AsyncIterator[list[Any]]:
         """Yield the turn as it grows; when it is stopped, or nobody looks any more, the query at work ends too."""
-        growing = self._grow(typed, session, interface, dark, event, request)
+        growing = self._grow(session, interface, Look.of(look), event, request)
         given_up = Event()
 
         def grow() -> list[Any] | None:
@@ -261,18 +270,16 @@ class _Desk:
 
     def _grow(
         self,
-        typed: str,
         session: Session | None,
         interface: Language,
-        dark: bool,
+        look: Look,
         event: gr.EventData,
         request: gr.Request,
     ) -> Iterator[list[Any]]:
         """Yield the question, its place in the line, the steps, the answer; an empty list while there is nothing new."""
         session = session or new_session()
         sent = event._data if isinstance(event._data, dict) else {}
-        clicked = sent.get("text")
-        text = (str(clicked) if clicked is not None else typed or "").strip()[: MAX_LENGTH + 1]
+        text = str(sent.get("text", "")).strip()[: MAX_LENGTH + 1]
         if not text:
             yield [gr.skip()] * len(_news({}, session))
             return
@@ -282,25 +289,25 @@ class _Desk:
         session = replace(session, turn=at if dropped else max(at, session.turn), question=text, at=at)
         language = language_of(text)
         begun = _turn(session, html.steps_html((), language), interface, busy=True)
-        yield _news(begun | {"drop": dropped}, session, busy=True, empty=not clicked)
+        yield _news(begun | {"drop": dropped}, session)
         steps: tuple[str, ...] = ()
         user = self._name(request)
         question = Question(text=text, conversation=session.conversation, user=user)
-        for news in self._tell(question, session, dropped, dark):
+        for news in self._tell(question, session, dropped, look):
             if news is None:
                 yield []
             elif isinstance(news, Step) and news.key == WAIT:
                 shown = html.steps_html((news.text.in_(language),), language)
-                yield _news(_turn(session, shown, interface, busy=True), session, busy=True)
+                yield _news(_turn(session, shown, interface, busy=True), session)
             elif isinstance(news, Step):
                 shown_steps = (*steps, news.text.in_(language))
                 steps = steps if news.key == SAY else shown_steps  # what is said so far takes the place of what was
                 shown = html.steps_html(shown_steps, language)
-                yield _news(_turn(session, shown, interface, busy=True), session, busy=True)
+                yield _news(_turn(session, shown, interface, busy=True), session)
             else:
                 yield _news(_turn(session, news, interface), session)
 
-    def reopen(self, interface: Language, dark: bool, event: gr.EventData, request: gr.Request) -> list[Any]:
+    def reopen(self, interface: Language, look: str, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Return a conversation out of the history, or an empty page where there is none of this name any more."""
         wanted = str(event._data.get("open")) if isinstance(event._data, dict) else ""
         assistant, user = self._assistant(request), self._name(request)
@@ -308,9 +315,9 @@ class _Desk:
         if not turns:
             return self.restart(interface, request)
         session = Session(wanted, turns[-1].number, turns[-1].question, turns[-1].number, assistant.model.name)
-        shown = [{"turn": t.number, "html": kept_turn_html(t, assistant, interface, dark)} for t in turns]
+        shown = [{"turn": t.number, "html": kept_turn_html(t, assistant, interface, Look.of(look))} for t in turns]
         news = message(wanted, session.turn, html.Html(""), interface, status=words.READY.in_(interface), turns=shown)
-        return _news(news, session, empty=True)
+        return _news(news, session)
 
     def stop(self, session: Session | None, interface: Language) -> list[Any]:
         """Return the turn as stopped."""
@@ -320,7 +327,7 @@ class _Desk:
     def restart(self, interface: Language, request: gr.Request) -> list[Any]:
         """Return an empty page and a new conversation."""
         session = new_session(self._assistant(request).model.name)
-        return _news(self._welcome(session, interface, request), session, empty=True)
+        return _news(self._welcome(session, interface, request), session)
 
     def _name(self, request: gr.Request) -> str | None:
         """Return who sent the request that an event came with, whoever the session began with."""
@@ -334,7 +341,7 @@ class _Desk:
         examples = words.group_examples(self._assistant(request).examples(language), language)
         return message(session.conversation, 0, html.welcome_html(examples, language), language)
 
-    def _tell(self, question: Question, session: Session, dropped: bool, dark: bool) -> Iterator[Step | html.Html | None]:
+    def _tell(self, question: Question, session: Session, dropped: bool, look: Look) -> Iterator[Step | html.Html | None]:
         at = session.at
         try:
             if session.model not in ("", self._entrance.assistant_for(question.user).model.name):
@@ -348,19 +355,19 @@ class _Desk:
                         continue
                     if news.chart is not None and news.chart.kind not in ("number", "table"):
                         yield Step("draw", words.DRAWING)
-                    yield shown_answer(news, question.text, dark=dark, turn=self._keep(question, at, news))
+                    yield shown_answer(news, question.text, look=look, turn=self._keep(question, at, news))
         except Exception as problem:  # the page's edge: whatever happened, its reader gets a sentence, not a trace
             failure = failed_answer(problem, language_of(question.text))
             switched = isinstance(problem, QueryError) and problem.code == "data_switched"
             kept = None if switched else self._keep(question, at, failure)
-            yield shown_answer(failure, question.text, dark=dark, turn=kept)
+            yield shown_answer(failure, question.text, look=look, turn=kept)
 
     def _context(self, question: Question, at: int, dropped: bool) -> Context:
         """Return what a turn may build on, after forgetting what it takes the place of."""
         owned = (question.user or "", self._entrance.assistant_for(question.user).model.name, question.conversation or "")
         if dropped:
             self._history.drop_after(*owned, at)
-        return Context(query=self._history.previous(*owned, at))
+        return Context(query=self._history.previous(*owned, at), offer=self._history.offered(*owned, at))
 
     def _keep(self, question: Question, at: int, answer: Answer) -> int | None:
         try:
@@ -409,28 +416,15 @@ def _waited(ticket: Ticket) -> Iterator[Step | None]:
             yield None
 
 
-def _news(thread: dict[str, Any], session: Session, *, busy: bool = False, empty: bool = False) -> list[Any]:
-    """Return what changes on the page: the conversation, the session, the question box, the two buttons."""
-    return [thread, session, "" if empty else gr.skip(), gr.update(visible=not busy), gr.update(visible=busy)]
+def _news(thread: dict[str, Any], session: Session) -> list[Any]:
+    """Return what changes on the page: the conversation and the session."""
+    return [thread, session]
 
 
 def _turn(session: Session, answer: html.Html, interface: Language, *, busy: bool = False) -> dict[str, Any]:
     shown = html.turn_html(session.question, answer, interface)
     status = (words.WORKING if busy else words.READY).in_(interface)
     return message(session.conversation, session.at, shown, interface, busy=busy, status=status)
-
-
-def _preferred(accept_language: str) -> Language:
-    """Return the first of the browser's languages that the page speaks, English if none."""
-    weighed = []
-    for position, part in enumerate(accept_language.split(",")):
-        tag, _, weight = part.strip().partition(";q=")
-        with suppress(ValueError):
-            weighed.append((-float(weight or 1), position, tag[:2].lower()))
-    for _, _, tag in sorted(weighed):
-        if tag in ("zh", "en"):
-            return "zh" if tag == "zh" else "en"
-    return "en"
 
 
 def _theme() -> gr.themes.Base:
@@ -453,8 +447,10 @@ _KEEP_LANGUAGE = (
     "(language, session) => { sessionStorage.setItem('wenshu.language', language); return [language, session]; }"
 )
 _RECALL_LANGUAGE = "() => [['zh', 'en'].find((known) => known === sessionStorage.getItem('wenshu.language')) ?? null]"
-_SEE_DARK = "(text, session, language, dark) => [text, session, language, document.body.classList.contains('dark')]"
-_SEE_DARK_ONLY = "(language, dark) => [language, document.body.classList.contains('dark')]"
+_LOOK = "[document.body.matches('.dark') && 'dark', innerWidth <= 640 && 'narrow'].filter(Boolean).join(' ')"
+_SEE_LOOK = f"(session, language) => [session, language, {_LOOK}]"
+_SEE_LOOK_ONLY = f"(language) => [language, {_LOOK}]"
+_TELL_FAILURE = "() => document.dispatchEvent(new CustomEvent('wenshu:lost'))"
 _HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark">'

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 
 from wenshu.assistant.answer import Answer
+from wenshu.assistant.question import Offer
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.query import Query, query_from_json, query_to_json
 from wenshu.semantic_layer.text import Text
@@ -121,6 +122,14 @@ class History:
             return query_from_json(json.loads(rows[0]["query"])) if rows else None
         except (ValueError, QueryError):  # written by another version
             return None
+
+    def offered(self, owner: str, model: str, conversation: str, before: int) -> Offer | None:
+        """Return what the turn right before one asked back, which a reply there may choose from."""
+        rows = self.store.rows(f"{_TURNS} AND conversation = ? AND number < ? ORDER BY number DESC LIMIT 1", owner, model, conversation, before)
+        answer = _turn(rows[0]).answer if rows else None
+        if answer is None or answer.status != "clarify" or answer.problem is None:
+            return None
+        return Offer(asked=rows[0]["question"], code=answer.problem.code, options=answer.options)
 
     def rename(self, owner: str, model: str, conversation: str, title: str) -> None:
         """Give a conversation another title; an empty one changes nothing."""

@@ -29,7 +29,10 @@ function show() {
   const isNew = !numbered(sent.turn);
   let section;
   for (const { turn, html } of sent.turns ?? [sent]) section = put(turn, html);
-  if (sent.turn > 0 || thread.children.length === 1) thread.toggleAttribute('data-busy', sent.busy);
+  if (sent.turn > 0 || thread.children.length === 1) {
+    thread.toggleAttribute('data-busy', sent.busy);
+    thread.removeAttribute('data-sending');
+  }
   thread.toggleAttribute('data-started', !!thread.querySelector('[data-turn]:not([data-turn="0"])'));
   document.documentElement.lang = sent.language;
   document.title = sent.title;
@@ -82,7 +85,7 @@ function copy(button) {
 element.addEventListener('click', (event) => {
   let button;
   if ((button = within(event, '[data-ask]'))) {
-    if (!thread.hasAttribute('data-busy')) trigger('submit', { text: button.dataset.ask });
+    if (!isBusy()) ask(button.dataset.ask);
   } else if ((button = within(event, '[data-sort]'))) order(button);
   else if ((button = within(event, '[data-zoom]'))) enlarge(button);
   else if ((button = within(event, '[data-save]'))) save(button);

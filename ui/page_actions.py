@@ -22,7 +22,8 @@ from wenshu.ui import desk_texts as words
 from wenshu.ui.answer_html import Html, element
 from wenshu.ui.history import History, Turn, not_answered
 from wenshu.ui.page_data import DataActions, no_data
-from wenshu.ui.page_turn import answer_of, drawn, shown_answer
+from wenshu.ui.page_texts import group_examples
+from wenshu.ui.page_turn import Look, answer_of, drawn, shown_answer
 from wenshu.ui.present import file_name
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Wish:
         return self.owner, self.model
 
     @property
-    def dark(self) -> bool:
-        return self.sent.get("dark") is True
+    def look(self) -> Look:
+        return Look.of(self.sent.get("look"))
 
     def text(self, key: str) -> str:
         value = self.sent.get(key, "")
@@ -115,7 +116,7 @@ class PageActions:
 
     def sidebar(self, wish: Wish) -> Reply:
         switch = self._data(wish).switch(wish) if self._models else None
-        return {"into": "#side", "html": html.sidebar_html(self._listed(wish), wish.language, switch)}
+        return {"into": "#side", "html": html.sidebar_html(self._listed(wish), wish.language, switch, wish.user, self._entrance.sign_ins is not None)}
 
     def _data(self, wish: Wish) -> DataActions:
         if self._models is None:
@@ -156,12 +157,12 @@ class PageActions:
 
     def png(self, wish: Wish) -> Reply:
         _, answer = self._answer(wish)
-        picture = answer.chart and answer.table and drawn(answer.chart, answer.table, answer.language, wish.dark)
+        picture = answer.chart and answer.table and drawn(answer.chart, answer.table, answer.language, wish.look)
         return {"picture": base64.b64encode(picture).decode("ascii")} if picture else {}
 
     def svg(self, wish: Wish) -> Reply:
         turn, answer = self._answer(wish)
-        picture = answer.chart and answer.table and drawn(answer.chart, answer.table, answer.language, wish.dark, "svg")
+        picture = answer.chart and answer.table and drawn(answer.chart, answer.table, answer.language, replace(wish.look, narrow=False), "svg")
         if not picture:
             raise _gone()
         return _file(turn.question, "svg", "image/svg+xml", picture)
@@ -180,10 +181,9 @@ class PageActions:
         return {"panel": html.saved_html(found, templates.errors, own, wish.language, said)}
 
     def run(self, wish: Wish) -> Reply:
-        templates = self._templates_of(wish.assistant)
         given = wish.fields()
         try:
-            template = templates.get(wish.text("name"))
+            template = self._named(wish)
             as_of = wish.assistant.layer.as_of()
             template.filled(given, wish.assistant.model, as_of=as_of, language=wish.language)
             return {"ask": template.asked(given, wish.language), "close": True}
@@ -233,10 +233,17 @@ class PageActions:
         self._templates_of(wish.assistant).delete(self._own(wish).name)
         return {"said": words.DELETED.in_(wish.language), **self.saved(wish)}
 
+    def _named(self, wish: Wish) -> Template:
+        name = wish.text("name")
+        for template in self._templates_of(wish.assistant).all:
+            if template.name == name:
+                return template
+        message = Text(words.UNKNOWN_SAVED.en.format(name[:60]), words.UNKNOWN_SAVED.zh.format(name[:60]))
+        raise QueryError("unknown_template", message, words.UNKNOWN_SAVED_HINT)
+
     def _own(self, wish: Wish) -> Template:
-        templates = self._templates_of(wish.assistant)
-        template = templates.get(wish.text("name"))
-        if not templates.owns(template.name):
+        template = self._named(wish)
+        if not self._templates_of(wish.assistant).owns(template.name):
             raise QueryError("unknown_template", Text("This one cannot be changed here.", "这个问题不能在此修改。"))
         return template
 
@@ -249,7 +256,7 @@ class PageActions:
         for pin in board.pins(self.history, *wish.mine):
             if pin.id == wish.number("pin"):
                 answer = pin.run(self._ask, wish.user)
-                shown = shown_answer(answer, pin.question, dark=wish.dark, brief=True)
+                shown = shown_answer(answer, pin.question, look=replace(wish.look, narrow=True), brief=True)
                 at = self._clock().strftime("%Y-%m-%d %H:%M")
                 return {"html": html.card_html(shown, at, pin, wish.language)}
         return {"html": element("p", words.FAILED.in_(wish.language), class_="quiet")}
@@ -266,6 +273,10 @@ class PageActions:
         found = catalogue(wish.assistant.model, wish.language)
         return {"panel": html.metrics_html(found, _examples(found, wish.language), wish.language)}
 
+    def guide(self, wish: Wish) -> Reply:
+        examples = group_examples(wish.assistant.examples(wish.language), wish.language)
+        return {"panel": html.guide_html(examples, wish.language)}
+
     def _ask(self, question: Question) -> "Answer":
         from wenshu.assistant.answer import Answer
 
@@ -279,7 +290,7 @@ ACTIONS: dict[str, Callable[[PageActions, Wish], Reply]] = {
     name: getattr(PageActions, name)
     for name in (
         "sidebar", "conversations", "rename", "delete", "vote", "xlsx", "png", "svg", "saved", "run", "save_form", "save", "edit_saved",
-        "change_saved", "delete_saved", "board", "card", "pin", "unpin", "metrics",
+        "change_saved", "delete_saved", "board", "card", "pin", "unpin", "metrics", "guide",
     )
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Owns the chat page's own words, in both languages. Knows nothing of Gradio, answers or models."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wenshu.semantic_layer.text import Language, Text
@@ -45,6 +46,23 @@ UNEXPECTED_HINT = Text(
     "请再问一次；如果仍然这样，请告诉维护人员。",
 )
 PORT_TAKEN = Text("Port {} is taken; port {} is used instead.", "端口 {} 已被占用，改用端口 {}。")
+
+
+def preferred(accept_language: str) -> Language:
+    """Return the first of a browser's languages that the page speaks, English if none.
+
+    >>> preferred("fr, zh-CN;q=0.8, en;q=0.5")
+    'zh'
+    """
+    weighed = []
+    for position, part in enumerate(accept_language.split(",")):
+        tag, _, weight = part.strip().partition(";q=")
+        with suppress(ValueError):
+            weighed.append((-float(weight or 1), position, tag[:2].lower()))
+    for _, _, tag in sorted(weighed):
+        if tag in ("zh", "en"):
+            return "zh" if tag == "zh" else "en"
+    return "en"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wenshu.assistant.answer import Answer, Problem
@@ -28,11 +28,25 @@ _pictures = BoundedCache[bytes](entries=MOST_PICTURES)
 log = logging.getLogger("wenshu.ui")
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Say for what a picture is drawn: dark pages and narrow ones, as the page names them in one word each."""
+
+    dark: bool = False
+    narrow: bool = False
+
+    @classmethod
+    def of(cls, said: object) -> "Look":
+        """Return the look of a page that calls itself, for instance, `dark narrow`."""
+        words = said.split() if isinstance(said, str) else ()
+        return cls(dark="dark" in words, narrow="narrow" in words)
+
+
 def shown_answer(
     answer: Answer,
     question: str,
     *,
-    dark: bool,
+    look: Look,
     turn: int | None = None,
     good: bool | None = None,
     brief: bool = False,
@@ -49,7 +63,7 @@ def shown_answer(
         language=answer.language,
         status=answer.status,
         csv=to_csv(answer.table, answer.language) if answer.table and not brief else None,
-        picture=lambda picture: drawn(picture.chart, picture.table, answer.language, dark),
+        picture=lambda picture: drawn(picture.chart, picture.table, answer.language, look),
         turn=turn,
         verified=answer.receipt.verified if answer.receipt else None,
         good=good,
@@ -62,13 +76,13 @@ def _brief(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return (*said, *(block for block in blocks if isinstance(block, Notice | KeyFigures | Picture)))
 
 
-def kept_turn_html(turn: "Turn", assistant: "Assistant", interface: Language, dark: bool) -> html.Html:
+def kept_turn_html(turn: "Turn", assistant: "Assistant", interface: Language, look: Look) -> html.Html:
     """Return a turn out of the history; what was answered under other rights is not shown again."""
     try:
-        shown = shown_answer(answer_of(turn, assistant), turn.question, dark=dark, turn=turn.id, good=turn.good, later=True)
+        shown = shown_answer(answer_of(turn, assistant), turn.question, look=look, turn=turn.id, good=turn.good, later=True)
     except WenshuError as error:
         failure = failed_answer(error, language_of(turn.question))
-        shown = shown_answer(failure, turn.question, dark=dark, turn=turn.id)
+        shown = shown_answer(failure, turn.question, look=look, turn=turn.id)
     return html.turn_html(turn.question, shown, interface)
 
 
@@ -79,15 +93,20 @@ def answer_of(turn: "Turn", assistant: "Assistant") -> Answer:
     return turn.answer
 
 
-def drawn(chart: "Chart", table: "ResultTable", language: Language, dark: bool, format: "Format" = "png") -> bytes | None:
+def ready_to_draw() -> None:
+    """Load what draws, which the first chart would otherwise wait for."""
+    import wenshu.tools.render  # noqa: F401
+
+
+def drawn(chart: "Chart", table: "ResultTable", language: Language, look: Look, format: "Format" = "png") -> bytes | None:
     """Return a chart's picture, or None where it cannot be drawn."""
     from wenshu.tools.render import render_chart
 
     # By all that is in the picture, so that whoever may see the numbers may see it.
-    wanted = (chart, replace(table, elapsed=0.0), language, dark, format)
+    wanted = (chart, replace(table, elapsed=0.0), language, look, format)
     try:
         if (kept := _pictures.get(wanted)) is None:
-            kept = render_chart(chart, table, language=language, dark=dark, format=format)
+            kept = render_chart(chart, table, language=language, format=format, dark=look.dark, narrow=look.narrow)
             _pictures.put(wanted, kept)
         return kept
     except Exception:  # the page's edge: a chart that fails must not take the numbers with it

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, assert_never
 
-from wenshu.assistant.answer import Answer, Period, Receipt
+from wenshu.assistant.answer import Answer
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.chart import Chart
@@ -18,6 +18,9 @@ from wenshu.tools.counts import header, shown_columns
 from wenshu.tools.number_format import CURRENCY_SIGNS, NO_DATA, format_number
 from wenshu.tools.wording import bucket_label, escape_markdown
 from wenshu.ui.csv_file import harmless
+from wenshu.ui.receipt_card import COLON as COLON
+from wenshu.ui.receipt_card import ReceiptCard as ReceiptCard
+from wenshu.ui.receipt_card import receipt_card
 
 MAX_SHOWN_ROWS = 200
 LONGEST_LINE = 2_000
@@ -28,26 +31,8 @@ SHOWN_ROWS = Text(
     "The first {} of {} rows; the CSV file has all of them.", "显示前 {} 行，共 {} 行；CSV 文件包含全部。"
 )
 TRUNCATED = Text("There are more rows than were fetched.", "结果还有更多行，未全部取回。")
-HOW = Text("How this number came about", "这个数怎么来的")
 WHICH = Text("Which one do you mean?", "您想问的是哪一个？")
 NEXT = Text("Ask next", "接着问")
-VERIFIED = Text("Verified question", "已认证问题")
-DEFINITIONS = Text("Definition", "口径")
-PERIOD = Text("Dates", "日期")
-COMPARED_PERIOD = Text("Compared with", "对比日期")
-FILTERS = Text("Filters", "筛选条件")
-ASSUMPTIONS = Text("Assumptions", "默认理解")
-CAVEATS = Text("Please note", "注意事项")
-SOURCES = Text("Tables", "数据来源")
-PLANNER = Text("Understood by", "理解方式")
-ELAPSED = Text("Time", "用时")
-STEPS = Text("Steps", "步骤")
-LANGUAGE_MODEL = Text("Language model", "大模型")
-SENT = Text("What was sent to it", "发送给大模型的内容")
-PLANNERS = {"rules": Text("built-in rules", "内置规则"), "llm": Text("language model", "大模型")}
-COLON = Text(": ", "：")
-LIST = Text(", ", "、")
-BRACKETED = Text("{} ({})", "{}（{}）")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +120,6 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptCard:
-    """Show how the number came about: labelled lines, and the SQL that ran."""
-
-    title: str
-    summary: str
-    entries: tuple[tuple[str, tuple[str, ...]], ...]
-    sql: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Choices:
     """Offer questions to ask with one click."""
 
@@ -177,7 +152,7 @@ def present(answer: Answer) -> tuple[Block, ...]:
         if not figures:
             blocks.append(shown_table(table, language))
     if answer.receipt:
-        blocks.append(_receipt_card(answer.receipt, answer.sql, language))
+        blocks.append(receipt_card(answer.receipt, answer.sql, language))
     if answer.follow_ups:
         blocks.append(Choices("follow_ups", NEXT.in_(language), answer.follow_ups))
     return tuple(blocks)
@@ -324,62 +299,6 @@ def _direction(change: Cell) -> Literal["up", "down", "flat"] | None:
     if not isinstance(change, int | float):
         return None
     return "up" if change > 0 else "down" if change < 0 else "flat"
-
-
-def _receipt_card(receipt: Receipt, sql: str | None, language: Language) -> ReceiptCard:
-    planner = PLANNERS.get(receipt.planner)
-    model, went_out = _language_model(receipt, language)
-    definitions = tuple(f"{d.label}{COLON.in_(language)}{d.definition}" for d in receipt.definitions)
-    entries = (
-        (VERIFIED, (receipt.verified,) if receipt.verified else ()),
-        (DEFINITIONS, definitions),
-        (PERIOD, _dates(receipt.period, language)),
-        (COMPARED_PERIOD, _dates(receipt.compared_period, language)),
-        (FILTERS, receipt.filters),
-        (ASSUMPTIONS, receipt.assumptions),
-        (CAVEATS, receipt.caveats),
-        (SOURCES, (LIST.in_(language).join(receipt.sources),) if receipt.sources else ()),
-        (PLANNER, (planner.in_(language) if planner else receipt.planner,)),
-        (ELAPSED, (_elapsed(receipt.elapsed_ms, language),)),
-        (STEPS, tuple(f"{i}. {step.sql}" for i, step in enumerate(receipt.steps, 1))),
-        (LANGUAGE_MODEL, model),
-        (SENT, went_out),
-    )
-    labels = [definition.label for definition in receipt.definitions]
-    return ReceiptCard(
-        title=HOW.in_(language),
-        summary=" · ".join([*labels[:3], *_dates(receipt.period, language)]),
-        entries=tuple((label.in_(language), lines) for label, lines in entries if lines),
-        sql=sql,
-    )
-
-
-def _language_model(receipt: Receipt, language: Language) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a language model took, and all that it was sent."""
-    use = receipt.llm
-    if use is None:
-        return (), ()
-    calls = Text("1 call" if use.calls == 1 else f"{use.calls} calls", f"{use.calls} 次调用")
-    tokens = Text(f"{use.prompt_tokens:,} + {use.completion_tokens:,} tokens", f"{use.prompt_tokens:,} + {use.completion_tokens:,} 个 token")
-    took = [use.model, calls.in_(language), tokens.in_(language), _elapsed(use.seconds * 1000, language)]
-    if use.cost is not None:
-        took.append(Text(f"cost {use.cost:.4f}", f"费用 {use.cost:.4f}").in_(language))
-    return (" · ".join(took),), use.sent
-
-
-def _dates(period: Period | None, language: Language) -> tuple[str, ...]:
-    if period is None:
-        return ()
-    dates = f"{period.start}" if period.start == period.end else f"{period.start} – {period.end}"
-    if dates in period.label:
-        return (period.label,)
-    return (BRACKETED.in_(language).format(dates, period.label) if period.label else dates,)
-
-
-def _elapsed(milliseconds: float, language: Language) -> str:
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} {'毫秒' if language == 'zh' else 'ms'}"
-    return f"{milliseconds / 1000:.1f} {'秒' if language == 'zh' else 's'}"
 
 
 def _is_measure(column: Column) -> bool:

@@ -78,6 +78,25 @@ class Reception:
         """Return the assistant of a person as model and data are now; raises `WenshuError` where there is none."""
         return self._current().assistant(user)
 
+    def name_of(self, messenger: str, account: str) -> str | None:
+        """Return the name of whom a messenger calls `account`; None where all may see the same, so that names say nothing.
+
+        Raises `QueryError` with code `unknown_user` for somebody who is not on the list of users.
+        """
+        visitors = self._current()
+        return visitors.called(messenger, account) if visitors.told_apart else None
+
+    @property
+    def timezone(self) -> str:
+        """Return the time zone of the model's data."""
+        self._current()
+        return self._model.timezone
+
+    @property
+    def tells_apart(self) -> bool:
+        """Say whether what somebody sees depends on who it is."""
+        return self._current().told_apart
+
     def ask(self, question: Question) -> Answer:
         """Answer a question; every failure that a person can act on is an answer too."""
         *_, answer = self.stream(question)

@@ -1,4 +1,4 @@
-"""Owns the SQLite file in which the page keeps what people did: its tables, and reading and writing them. Knows nothing of answers.
+"""Owns a SQLite file in which a door keeps what people did: the page's tables, and reading and writing them. Knows nothing of answers.
 
 Values reach SQL as parameters only and are texts, numbers or JSON. One file serves all threads; another program's write is waited for.
 """
@@ -34,16 +34,19 @@ CREATE TABLE pins (
 );
 """,
 "CREATE TABLE choices (owner TEXT PRIMARY KEY, model TEXT NOT NULL)",
+"CREATE TABLE sign_ins (token TEXT PRIMARY KEY, name TEXT NOT NULL, password TEXT NOT NULL, since REAL NOT NULL)",
 )
 
 
 class Store:
     """Read and write the file at `path`, made where it is missing; without one, keep everything in memory until the end.
 
+    `versions` says what each version of its tables adds to the one before.
+
     Raises `EngineError` with code `history_unreadable` for a file that is none of this store's.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, versions: tuple[str, ...] = VERSIONS) -> None:
         self._lock = RLock()
         try:
             if path is not None:
@@ -56,7 +59,7 @@ class Store:
             self._connection.execute("PRAGMA foreign_keys = ON")
             if path is not None:
                 self._connection.execute("PRAGMA journal_mode = WAL")
-            self._make_tables()
+            self._make_tables(versions)
         except (OSError, sqlite3.Error):
             raise EngineError(
                 "history_unreadable",
@@ -90,11 +93,11 @@ class Store:
         with self._lock, suppress(sqlite3.Error):
             self._connection.close()
 
-    def _make_tables(self) -> None:
+    def _make_tables(self, versions: tuple[str, ...]) -> None:
         with self.together():
             found = self.rows("PRAGMA user_version")[0][0]
-            if found > len(VERSIONS):
+            if found > len(versions):
                 raise sqlite3.DatabaseError("of a later version")
-            for statement in filter(str.strip, ";".join(VERSIONS[found:]).split(";")):
+            for statement in filter(str.strip, ";".join(versions[found:]).split(";")):
                 self.write(statement)
-            self.write(f"PRAGMA user_version = {len(VERSIONS)}")
+            self.write(f"PRAGMA user_version = {len(versions)}")

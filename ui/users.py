@@ -7,7 +7,7 @@ of it is ever read from a question.
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -20,6 +20,7 @@ from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.policy import Attribute, Principal
 from wenshu.semantic_layer.refusals import user_needed
 from wenshu.semantic_layer.text import Text
+from wenshu.ui.passwords import is_digest
 
 if TYPE_CHECKING:
     from wenshu.assistant.assistant import Assistant
@@ -30,9 +31,11 @@ MOST_AT_ONCE = 64  # sets of rights kept ready; the longest unused is made anew 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Users:
-    """Hold the people of a users file by name."""
+    """Hold the people of a users file by name; `accounts` are the names of those whom a messenger calls so."""
 
     people: Mapping[str, Principal]
+    accounts: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    passwords: Mapping[str, str] = field(default_factory=dict)  # as digests, of those who may sign in by one
 
     def principal(self, name: str | None) -> Principal:
         """Return who a name stands for.
@@ -48,6 +51,20 @@ class Users:
                 Text("Ask whoever keeps the list to add the name.", "请联系用户名单的维护者添加。"),
             )
         return self.people[name]
+
+    def called(self, messenger: str, account: str) -> str:
+        """Return the name of the person whom a messenger calls `account`; `QueryError` with code `unknown_user` for nobody."""
+        name = self.accounts.get((messenger, account))
+        if name is None:
+            raise QueryError(
+                "unknown_user",
+                Text("You are not on the list of users.", "您不在用户名单中。"),
+                Text(
+                    f"Ask whoever keeps the list to add `accounts: {{{messenger}: {account[:60]}}}` to your entry.",
+                    f"请联系用户名单的维护者，在您的条目中加上 `accounts: {{{messenger}: {account[:60]}}}`。",
+                ),
+            )
+        return name
 
 
 def users_file(path: Path | None, *, home: Callable[[], Path]) -> Path:
@@ -72,14 +89,18 @@ def read_users(path: Path | None, *, home: Callable[[], Path]) -> Users:
         raise _invalid(file.name, Text("it is not YAML that can be read", "不是可读的 YAML")) from None
     if not isinstance(said, dict):
         raise _invalid(file.name, Text("it holds no names", "没有用户"))
-    return Users(people={name: _person(name, entry, file.name) for name, entry in said.items()})
+    people = {name: _person(name, entry, file.name) for name, entry in said.items()}
+    passwords = {name: entry["password"] for name, entry in said.items() if "password" in entry}
+    return Users(people=people, accounts=_accounts(said, file.name), passwords=passwords)
 
 
 def _person(name: Any, entry: Any, file: str) -> Principal:
     if not isinstance(name, str) or not isinstance(entry, dict) or not isinstance(entry.get("role"), str):
         raise _invalid(file, Text(f"“{name}” has no name and role as text", f"“{name}”缺少文本形式的名称与角色"))
-    if unknown := [str(key) for key in entry if key not in ("role", "attributes")]:
+    if unknown := [str(key) for key in entry if key not in ("role", "attributes", "accounts", "password")]:
         raise _invalid(file, Text(f"“{name}” has the unknown key “{unknown[0]}”", f"“{name}”有未知的键“{unknown[0]}”"))
+    if "password" in entry and not is_digest(entry["password"]):
+        raise _invalid(file, Text(f"the password of “{name}” is not what `wenshu password` writes", f"“{name}”的 password 不是 `wenshu password` 的输出"))
     said = entry.get("attributes") or {}
     if not isinstance(said, dict) or not all(isinstance(key, str) for key in said):
         raise _invalid(file, Text(f"the attributes of “{name}” are not names with values", f"“{name}”的 attributes 不是键值"))
@@ -91,6 +112,18 @@ def _person(name: Any, entry: Any, file: str) -> Principal:
             raise _invalid(file, message)
         attributes[key] = tuple(value) if isinstance(value, list) else value
     return Principal(name=name, role=entry["role"], attributes=attributes)
+
+
+def _accounts(said: Mapping[str, Mapping[str, Any]], file: str) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for name, entry in said.items():
+        accounts = entry.get("accounts") or {}
+        if not isinstance(accounts, dict) or not all(isinstance(each, str) for pair in accounts.items() for each in pair):
+            raise _invalid(file, Text(f"the accounts of “{name}” are not texts by messenger", f"“{name}”的 accounts 不是 平台: 账号"))
+        for messenger, account in accounts.items():
+            if (other := found.setdefault((messenger, account), name)) != name:
+                raise _invalid(file, Text(f"“{other}” and “{name}” share the {messenger} account {account}", f"“{other}”与“{name}”的 {messenger} 账号相同：{account}"))
+    return found
 
 
 def _invalid(file: str, problem: Text) -> WenshuError:
@@ -137,6 +170,15 @@ class Visitors:
     def assistant(self, name: str | None) -> "Assistant":
         """Return the assistant of a person; raises `QueryError` for one who may see nothing."""
         return self._assistants.of(self.layer(name))
+
+    @property
+    def told_apart(self) -> bool:
+        """Say whether what somebody sees depends on who it is."""
+        return self._layer.has_policies
+
+    def called(self, messenger: str, account: str) -> str:
+        """Return the name of the person whom a messenger calls `account`; raises `QueryError` for one who is not on the list."""
+        return self._users.called(messenger, account)
 
     def data_version(self) -> str:
         """Return a word that changes when the data change."""

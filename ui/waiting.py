@@ -3,7 +3,7 @@
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.text import Text
@@ -17,6 +17,7 @@ class Ticket:
 
     def __init__(self, line: "WaitingLine", who: str) -> None:
         self.who = who
+        self.admitted = Event()  # set when its turn comes
         self._line = line
 
     @property
@@ -87,7 +88,7 @@ class WaitingLine:
     def _admit(self) -> None:
         while self._room > 0 and self._waiting:
             who, tickets = next(iter(self._waiting.items()))
-            tickets.popleft()
+            tickets.popleft().admitted.set()
             self._room -= 1
             if tickets:
                 self._waiting.move_to_end(who)

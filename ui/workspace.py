@@ -22,7 +22,7 @@ from wenshu.ui.audit import AuditLog
 from wenshu.ui.history import History
 from wenshu.ui.settings import audit_settings, engine_settings
 from wenshu.ui.store import Store
-from wenshu.ui.users import users_file
+from wenshu.ui.users import Users, read_users, users_file
 
 if TYPE_CHECKING:
     from wenshu.ui.own_models import OwnModels
@@ -48,6 +48,31 @@ def files_version(model: str, users: Path | None) -> str:
     with suppress(EngineError):  # no home is no users file
         paths.append(users_file(users, home=home))
     return " ".join(map(_stamp, paths))
+
+
+def users_with_passwords(path: Path | None) -> Callable[[], Users]:
+    """Return what gives the users as their file is now; while it cannot be read, as it was.
+
+    Raises `WenshuError` with code `users_invalid` where nobody has a password.
+    """
+    file, users = users_file(path, home=home), read_users(path, home=home)
+    seen = _stamp(file)
+    if not users.passwords:
+        raise WenshuError(
+            "users_invalid",
+            Text("Nobody in the users file has a password.", "用户名单中没有人设置密码。"),
+            Text("`wenshu password` makes the line to put below a name.", "用 `wenshu password` 生成密码行，写到用户名下。"),
+        )
+
+    def now() -> Users:
+        nonlocal seen, users
+        if seen != (current := _stamp(file)):
+            seen = current
+            with suppress(WenshuError):
+                users = read_users(path, home=home)
+        return users
+
+    return now
 
 
 def _stamp(path: Path) -> str:

@@ -131,3 +131,51 @@ SELECT count(*) FROM (SELECT DISTINCT reason FROM refunds) WHERE CAST(reason AS 
 SELECT reason FROM refunds GROUP BY reason HAVING CAST(reason AS INTEGER) >= 0 ORDER BY 1
 SELECT user_id FROM users WHERE user_id IN (SELECT user_id FROM refunds WHERE CAST(reason AS INTEGER) > 0) ORDER BY 1
 SELECT count(*) FROM refunds WHERE refunded_at + to_days(CAST(amount AS INTEGER)) IS NOT NULL
+SELECT (SELECT count(*) FROM orders) - (SELECT count(*) FROM orders o JOIN users u ON o.user_id = u.user_id)
+SELECT (SELECT sum(amount) FROM orders WHERE status = 'paid') - sum(amount) FROM orders WHERE city_of IS NULL
+SELECT count(*) - count(note::INTEGER) FROM users
+SELECT user_id, (SELECT max(o.amount) FROM orders o WHERE o.user_id = u.user_id AND CAST(u.note AS INTEGER) < 9) AS m FROM users u ORDER BY 1
+SELECT user_id, (SELECT count(*) FROM users v WHERE v.registered_at < u.registered_at) AS place FROM users u ORDER BY 1
+SELECT user_id, (SELECT count(*) FROM users v WHERE v.user_id BETWEEN u.user_id - 5 AND u.user_id + 5) AS near FROM users u ORDER BY 1
+SELECT user_id FROM users u WHERE NOT EXISTS (SELECT 1 FROM users v WHERE v.user_id = u.user_id + 1 AND CAST(v.note AS INTEGER) > 0) ORDER BY 1
+SELECT (SELECT city FROM users WHERE user_id = o.user_id + 1) AS next_city, count(*) FROM orders o GROUP BY 1
+SELECT u.user_id, l.worst FROM users u LEFT JOIN LATERAL (SELECT max(1000 // v.divisor) AS worst FROM users v WHERE v.divisor <= u.divisor) l ON true ORDER BY 1
+SELECT count(*) FROM users u WHERE u.divisor = (SELECT min(divisor) FROM users)
+SELECT count(*) FROM users u WHERE 7 // (SELECT min(v.divisor) FROM users v WHERE v.channel = u.channel) > 0
+SELECT percent_rank() OVER (ORDER BY registered_at) AS r, user_id FROM users ORDER BY 2 LIMIT 5
+SELECT cume_dist() OVER (ORDER BY birth_of) FROM (SELECT registered_at AS birth_of FROM users) ORDER BY 1 LIMIT 3
+SELECT dense_rank() OVER (ORDER BY user_id DESC) FROM users ORDER BY 1 DESC LIMIT 1
+SELECT nth_value(nickname, 3) OVER (ORDER BY user_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) FROM users LIMIT 1
+SELECT lead(user_id, 1, -1) OVER (ORDER BY user_id) - user_id AS gap FROM users ORDER BY user_id LIMIT 8
+SELECT sum(amount) / (SELECT sum(amount) FROM orders) AS share, coupon FROM orders GROUP BY coupon ORDER BY 2
+SELECT amount / sum(amount) OVER () FROM orders ORDER BY order_id LIMIT 3
+SELECT list_sort(list(DISTINCT channel)), list_sort(list(DISTINCT coupon)) FROM users LEFT JOIN orders USING (user_id)
+SELECT string_agg(nickname, ',' ORDER BY user_id) FROM users
+SELECT arg_max(u.nickname, o.amount), max_by(o.coupon, o.amount) FROM users u JOIN orders o USING (user_id)
+SELECT bool_or(channel = 'hidden_channel'), bool_and(note SIMILAR TO '[0-9]+'), bit_or(divisor) FROM users
+SELECT corr(amount, order_id), regr_slope(amount, order_id), entropy(coupon), kurtosis(amount::DOUBLE) FROM orders
+SELECT reservoir_quantile(amount, 0.5) IS NULL, count(*) FROM orders
+SELECT count(*) FROM users WHERE nickname < (SELECT min(nickname) FROM users WHERE channel = 'hidden_channel')
+SELECT coalesce((SELECT nickname FROM users ORDER BY user_id DESC LIMIT 1 OFFSET 39), 'none')
+SELECT user_id FROM users ORDER BY random() * CAST(note AS INTEGER) LIMIT 0
+SELECT count(*) FROM (SELECT user_id FROM users INTERSECT SELECT user_id + 1 FROM users)
+SELECT user_id + 1 FROM users EXCEPT SELECT user_id FROM users ORDER BY 1 LIMIT 5
+VALUES ((SELECT count(*) FROM users)), ((SELECT count(*) FROM orders)), ((SELECT count(*) FROM events))
+WITH visible_users AS (SELECT 1 AS user_id, 'city_9' AS city) SELECT count(*) FROM orders, visible_users
+WITH visible_orders AS (FROM orders), o AS (SELECT * FROM visible_orders) SELECT count(*), max(amount) FROM o JOIN order_items USING (order_id)
+SELECT count(*) FROM users AS visible_users JOIN orders AS users ON users.user_id = visible_users.user_id
+SELECT count(*) FROM orders AS users
+SELECT count(*) FROM users u JOIN users v ON u.user_id = v.user_id + 1 WHERE CAST(v.note AS INTEGER) IS NOT NULL
+SELECT count(*) FROM order_items a JOIN order_items b ON a.product_id = b.product_id AND 1 // (b.quantity - a.quantity + 100) >= 0
+SELECT p.product_id, count(*) FILTER (WHERE oi.quantity > 0) FROM products p LEFT JOIN order_items oi USING (product_id) GROUP BY ALL ORDER BY 1
+SELECT min(event_time), max(event_time), count(DISTINCT date_trunc('day', event_time)) FROM events
+SELECT min(registered_at), max(ordered_at - registered_at) FROM users JOIN orders USING (user_id)
+SELECT unnest(list(note ORDER BY user_id))::INTEGER AS n FROM users ORDER BY 1 LIMIT 3
+SELECT sum(x) FROM (SELECT unnest(list_transform(list(note), lambda t: CAST(t AS INTEGER))) AS x FROM users)
+SELECT count(*) FROM users WHERE printf('%d', CAST(note AS INTEGER)) = '3'
+SELECT count(*) FROM users WHERE hash(nickname) % 7 = 0
+SELECT count(*) FROM users WHERE strftime(make_timestamp(2020, divisor, 1, 0, 0, 0.0), '%m') = '01'
+SELECT count(*) FROM users WHERE array_value(divisor, 1)[divisor] IS NULL
+SELECT map_keys(histogram(coupon)) FROM orders
+SELECT city, count(*) FROM users GROUP BY ROLLUP (city) HAVING min(CAST(note AS INTEGER)) >= 0 ORDER BY 1 NULLS LAST
+SELECT count(*) FROM users WHERE (city, channel) IN (SELECT city, coupon FROM users, orders)

@@ -201,8 +201,8 @@ def asked(port: int, name: str, question: str, session: str) -> str:
     """Ask through the page's own queue, as its browser does, and return what comes back."""
     page = request(port, "/", name)[1]
     functions = json.loads(re.search(r"window\.gradio_config = (\{.*?\});</script>", page, re.DOTALL)[1])["dependencies"]
-    [asking] = [function["id"] for function in functions if len(function["targets"]) == 3]
-    body = {"data": [question, None, "en", False], "fn_index": asking, "session_hash": session, "event_data": {}, "trigger_id": None}
+    [asking] = [function["id"] for function in functions if any(kind == "submit" for _, kind in function["targets"])]
+    body = {"data": [None, "en", ""], "fn_index": asking, "session_hash": session, "event_data": {"text": question}, "trigger_id": None}
     assert request(port, "/gradio_api/queue/join", name, body=body)[0] == 200
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
     connection.request("GET", f"/gradio_api/queue/data?session_hash={session}", headers={"X-Remote-User": name.encode()})

@@ -1,11 +1,10 @@
 """A metric that is withheld takes along whatever is made of it: no door shows it, and no order of rows or size of a group tells of it."""
 
-from datetime import date
-
 import pytest
 
 from wenshu.assistant.assistant import Assistant
-from wenshu.assistant.prompts import system_prompt
+from wenshu.assistant.plan_names import PlanNames
+from wenshu.assistant.prompts import agent_system, plan_system
 from wenshu.assistant.question import Question
 from wenshu.assistant.rules import RulesPlanner
 from wenshu.assistant.template_files import Templates
@@ -37,7 +36,7 @@ METRIC_WAYS = [
 ]  # fmt: skip
 DIMENSION_WAYS = [
     lambda d: {"metrics": ["new_users"], "dimensions": [d]},
-    lambda d: {"metrics": ["new_users"], "filters": {"dimension": d, "op": "not empty", "values": []}},
+    lambda d: {"metrics": ["new_users"], "filters": {"dimension": d, "op": "is not empty"}},
     lambda d: {"metrics": ["new_users"], "filters": [{"dimension": "channel", "values": ["search"]}, {"not": {"dimension": d, "values": ["yes"]}}]},
     lambda d: {"metrics": ["new_users"], "filters": {"users": {"metric": "buyers", "op": ">", "value": 0, "where": {"dimension": d, "values": ["yes"]}}}},
     lambda d: {"dimensions": ["nickname", d]},
@@ -95,7 +94,7 @@ def test_nothing_that_is_listed_suggested_or_completed_names_it(layer_for, tmp_p
         assistant = Assistant(layer, TemplatePlanner(RulesPlanner(layer), templates, layer))
         said = [catalogue(layer.model, lang) for lang in ("en", "zh")] + [assistant.examples(lang) for lang in ("en", "zh")]
         said += [assistant.complete(typed, lang) for lang in ("en", "zh") for typed in ("g", "gm", "sp", "消", "成", "客", "top", "wh", "高", "rf", "new users by ", "各", "small", "t")]
-        said += [system_prompt(layer.model, as_of=date(2026, 3, 31), coverage=layer.coverage)] if layer is not None else []
+        said += [agent_system(layer.model, "en"), plan_system(layer.model, "en", PlanNames(layer.model, "en"))]
         said += [[t.name for t in templates.all], [t.question.en for t in templates.all], templates.errors, layer.model.headline]
         for text in ("help", "有哪些指标", "what can I ask", "new users", "new users by channel", "overview", "hello", "users by spendbnd", "orders by topbuyer", "总览"):
             answer = assistant.ask(Question(text=text))

@@ -318,7 +318,8 @@ def test_no_function_reaches_beyond_the_data(unguarded):
 TOKENS = re.compile(r"\s+|\w+|'[^']*'|\"[^\"]*\"|--|/\*|\*/|\$\$|.", re.DOTALL)
 SPLINTERS = """secret_salaries other.users main. " ' ; -- /* */ ( ) , WITH RECURSIVE users LATERAL UNION $$ \\ E' AS . :: * COLUMNS pay
     query_table('secret_salaries') read_text('/etc/passwd') FROM SELECT { } [ ] := lambda \u00a0 \u3000 \u200b""".split()
-ROUNDS = int(os.environ.get("WENSHU_FUZZ", "4000"))
+ROUNDS = int(os.environ.get("WENSHU_FUZZ", "20000"))
+SEEDS = range(20261031, 20261035)  # parts that run side by side
 
 
 def mutated(chance: random.Random) -> str:
@@ -328,7 +329,7 @@ def mutated(chance: random.Random) -> str:
     other = TOKENS.findall(chance.choice(chance.choice(corpora))) or ["SELECT"]
     for _ in range(chance.randint(1, 4)):
         place, start = chance.randrange(len(tokens) + 1), chance.randrange(len(other))
-        match chance.randrange(6):
+        match chance.randrange(9):
             case 0:
                 del tokens[place : place + 1]
             case 1:
@@ -341,6 +342,10 @@ def mutated(chance: random.Random) -> str:
                 tokens[place : place + 1] = [token.swapcase() for token in tokens[place : place + 1]]
             case 5:
                 tokens[place:] = other[start:]
+            case _:  # a word in the place of a word, a text in that of a text: more of these are SQL still
+                for word in tokens[place : place + 1]:
+                    alike = [each for each in (*other, *SPLINTERS) if each[0].isalpha() == word[0].isalpha() and each.isspace() == word.isspace()]
+                    tokens[place] = chance.choice(alike or [word])
     return "".join(tokens)
 
 
@@ -362,11 +367,12 @@ def read_by_duckdb(node: object, found: set[str], named: set[str]) -> None:
             read_by_duckdb(child, found, named)
 
 
-def test_mutations_read_nothing_else(tables, unguarded):
-    chance = random.Random(20261031)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_mutations_read_nothing_else(seed, tables, unguarded):
+    chance, rounds = random.Random(seed), ROUNDS // len(SEEDS)
     allowed = {*tables, *(f"main.{table}" for table in tables), "range()", "generate_series()", "unnest()"}
     accepted = 0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         sql = mutated(chance)
         try:
             guarded = guard(sql, tables=tables, max_rows=20)
@@ -384,4 +390,4 @@ def test_mutations_read_nothing_else(tables, unguarded):
         except duckdb.Error:
             continue
         assert not re.search(r"the boss|(?<![\d.])7777777(?!\d)", repr(rows)), (sql, guarded.sql)
-    assert accepted > ROUNDS / 50
+    assert accepted > rounds / 50

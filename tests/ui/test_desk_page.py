@@ -97,7 +97,7 @@ def test_conversations_are_kept_opened_and_put_in_order(at_desk, language, viewp
     visited.answer(visited.ask(OTHER.in_(language)))
     opens = beside(page, "[data-open]")
     page.wait_for_function("document.querySelectorAll('#side [data-open]').length === 2")
-    assert opens.all_inner_texts() == [OTHER.in_(language), EARLIER.in_(language)]
+    assert opens.all_text_contents() == [OTHER.in_(language), EARLIER.in_(language)]
     assert opens.first.get_attribute("aria-current") == "page"
 
     page.locator("#side [data-live]").fill(FOLLOW.in_(language))
@@ -229,8 +229,37 @@ def test_questions_are_saved_run_shared_and_changed(at_desk, templates, desk_add
     assert not templates.owns(name)
     page.keyboard.press("Escape")
     page.goto(link)
-    assert page.wait_for_selector("#panel .notice[role=alert]").inner_text()
+    told_so = page.wait_for_selector("#panel .notice[role=alert]").inner_text()
+    assert name in told_so
+    assert "`" not in told_so, "what to do on the page, not a command"
     assert no_wider_than_the_window(page)
+
+
+def test_a_saved_question_is_shared_matched_and_verified(at_desk, templates) -> None:
+    ann = at_desk("en", name="ann")
+    ann.answer(ann.ask("AOV by device last month")).locator("[data-do=save_form]").click()
+    form = ann.page.locator("#panel form.stack")
+    form.locator("[name=title]").fill("Basket by device")
+    form.locator("[name=name]").fill("basket")
+    ann.page.keyboard.press("Enter")
+    told(ann.page)
+    (templates.folder / "damaged.yml").write_text("damaged:\n  title: Damaged\n  question: What\n  query: {metrics: gmv, limits: 3}\n")
+    beside(ann.page, "[data-do=saved]").click()
+    broken = ann.page.locator("#panel details.notice", has_text="damaged.yml")
+    broken.locator("summary").click()
+    assert ":4" in broken.inner_text() or "line 4" in broken.inner_text(), "file, line and fix"
+    ann.page.locator("#panel .card", has_text="Basket by device").locator("[data-share]").click()
+    ann.page.wait_for_function("navigator.clipboard.readText().then((text) => text.includes('template=basket'))")
+    link = ann.page.evaluate("navigator.clipboard.readText()")
+
+    bob = at_desk("zh", name="bob")
+    bob.page.goto("about:blank")
+    bob.page.goto(link)
+    assert "Basket by device" in bob.answer(1).locator(".verified").inner_text()
+    paraphrased = bob.answer(bob.ask("average order value per device in September 2026"))
+    assert "Basket by device" in paraphrased.locator(".verified").inner_text()
+    (templates.folder / "damaged.yml").unlink()
+    templates.delete("basket")
 
 
 @PLACES

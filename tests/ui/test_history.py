@@ -55,7 +55,8 @@ def history() -> History:
 
 
 def asked(history: History, assistant: Assistant, text: str, *, number=1, conversation="c", owner=ME) -> int:
-    context = Context(query=history.previous(owner, SHOP, conversation, number))
+    offer = history.offered(owner, SHOP, conversation, number)
+    context = Context(query=history.previous(owner, SHOP, conversation, number), offer=offer)
     return history.keep(owner, SHOP, conversation, number, text, assistant.ask(Question(text=text, context=context)), "")
 
 
@@ -84,6 +85,16 @@ def test_conversations_outlive_the_program(assistant, tmp_path) -> None:
     assert turn.answer.query.dimensions == ("users.city",) or turn.answer.query.dimensions == ("city",)
     assert turn.answer.query.period == again.turns(ME, SHOP, "c")[0].answer.query.period, "the context came back too"
     assert (tmp_path / "deep" / "history.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_a_reply_chooses_from_what_was_asked_back(history, assistant) -> None:
+    asked(history, assistant, "上个月转化率是多少")
+    asked(history, assistant, "第二个", number=2)
+    asked(history, assistant, "那9月呢", number=3)
+    back, chosen, later = (turn.answer for turn in history.turns(ME, SHOP, "c"))
+    assert (back.status, len(back.options)) == ("clarify", 2)
+    assert chosen.query.metrics == later.query.metrics == ("payment_conversion",)
+    assert history.offered(ME, SHOP, "c", 3) is None and history.offered("bob", SHOP, "c", 2) is None
 
 
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path) -> None:

@@ -151,11 +151,10 @@ def test_an_empty_question_asks_nothing(visit, address, nothing) -> None:
     visited = visit(address, "zh")
     page = visited.page
     page.fill("#question textarea", nothing)
-    for send in (lambda: page.keyboard.press("Enter"), lambda: page.click("#send")):
-        with page.expect_response("**/queue/join*"):
-            send()
-        page.wait_for_timeout(500)  # the page takes one question at a time
-    assert visited.turns == 0
+    before = len(visited.requests)
+    page.keyboard.press("Enter")
+    page.click("#send")
+    assert not [sent.url for sent in visited.requests[before:] if "queue/join" in sent.url]
     assert visited.answer(visited.ask(SPLIT.zh)).is_visible()
     assert visited.turns == 1
 
@@ -219,6 +218,71 @@ def test_stop_ends_a_question_and_the_next_is_answered(visit, troubled_address, 
     page.wait_for_selector("#send", state="visible")
     assert visited.answer(visited.ask(SPLIT.in_(language))).is_visible()
     assert page.locator(f'[data-turn="{turn}"] .answer').count() == 0
+
+
+def test_a_question_sent_too_early_waits_for_its_turn(visit, troubled_address) -> None:
+    visited = visit(troubled_address, "en")
+    page, box, banner = visited.page, visited.page.locator("#question textarea"), visited.page.locator("#banner")
+    visited.ask(SPLIT.en)
+    box.fill(TREND.en)
+    page.keyboard.press("Enter")
+    assert TREND.en in banner.inner_text()
+    assert box.input_value() == ""
+    banner.locator("button").click()
+    assert box.input_value() == TREND.en, "what waits can be taken back"
+    page.keyboard.press("Enter")
+    page.click("#stop")
+    page.wait_for_selector('[data-turn="1"] > .quiet')
+    assert box.input_value() == TREND.en, "who stops an answer has the next question in hand again"
+    assert banner.count() == 0
+    page.keyboard.press("Enter")
+    page.wait_for_selector('[data-turn="2"] .steps')
+    box.fill(SPLIT.en)
+    page.keyboard.press("Enter")
+    visited.answer(2)
+    assert page.wait_for_selector('[data-turn="3"] h2').inner_text().endswith(SPLIT.en)
+
+
+def test_a_question_sent_in_the_instant_an_answer_comes_is_taken(visit, address) -> None:
+    visited = visit(address, "en")
+    visited.page.evaluate(
+        """question => document.addEventListener('wenshu:shown', function send({ detail }) {
+            if (detail.busy || detail.turn !== 1) return;
+            document.removeEventListener('wenshu:shown', send);
+            const box = document.querySelector('#question textarea');
+            box.value = question;
+            box.dispatchEvent(new Event('input', { bubbles: true }));
+            document.querySelector('#send').click();
+        })""",
+        TREND.en,
+    )
+    visited.ask(SPLIT.en)
+    assert visited.answer(1).locator("tbody tr").count() > 1
+    assert visited.answer(2).locator("tbody tr").count() > 1
+    assert visited.page.locator('[data-turn="2"] h2').inner_text().endswith(TREND.en)
+
+
+def test_a_lost_connection_comes_back_with_conversation_and_words(chromium, address) -> None:
+    context = chromium.new_context(locale="en-GB")
+    context.set_default_timeout(90_000)
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector("#side .way")
+    page.fill("#question textarea", SPLIT.en)
+    page.keyboard.press("Enter")
+    page.wait_for_selector('[data-turn="1"] .answer')
+    context.set_offline(True)
+    page.fill("#question textarea", TREND.en)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#banner")
+    assert page.input_value("#question textarea") == TREND.en
+    context.set_offline(False)
+    page.wait_for_selector("#banner", state="detached")
+    page.wait_for_selector('[data-turn="1"] .answer')
+    page.wait_for_function("words => document.querySelector('#question textarea').value === words", arg=TREND.en)
+    page.keyboard.press("Enter")
+    page.wait_for_selector('[data-turn="2"] .answer')
+    context.close()
 
 
 def test_a_failure_is_told_without_its_inside(visit, troubled_address) -> None:

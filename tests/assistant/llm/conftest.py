@@ -29,6 +29,7 @@ class Script:
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     port: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
 
     # what may be scripted
 
@@ -54,7 +55,8 @@ class Script:
         return self
 
     def hangs(self) -> "Script":
-        self.replies.append(lambda handler: time.sleep(30))
+        """Say nothing until the test is over."""
+        self.replies.append(lambda handler: self.over.wait())
         return self
 
     def drips(self) -> "Script":
@@ -136,6 +138,7 @@ def script() -> Iterator[Script]:
     script.port = server.server_address[1]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield script
+    script.over.set()
     server.shutdown()
     server.server_close()
 
@@ -145,7 +148,7 @@ def settings_of(script: Script) -> Callable[..., LlmSettings]:
     """Return the settings that lead to the scripted server, with some of them changed."""
 
     def settings(**changes: Any) -> LlmSettings:
-        given = {"model": "scripted", "base_url": f"http://127.0.0.1:{script.port}/v1", "key": KEY, "seconds": 8.0}
+        given = {"model": "scripted", "base_url": f"http://127.0.0.1:{script.port}/v1", "key": KEY, "seconds": 60.0}
         return LlmSettings(**{**given, "prose": False, "confirm": False, **changes})
 
     return settings

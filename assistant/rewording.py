@@ -1,0 +1,75 @@
+"""Owns reading a question that a language model put into plain words: the rules read it, and only what the question's own
+words leave open may be new in it. Knows nothing of prompts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from wenshu.assistant.evidence import Evidence
+from wenshu.assistant.plan_check import uncovered, users_with
+from wenshu.assistant.planner import Plan
+from wenshu.semantic_layer.metric_parameters import metric_spec
+from wenshu.semantic_layer.query import Op, Query, filters_of
+from wenshu.semantic_layer.text import Text
+
+LONGEST = 300  # characters
+LISTED = {Op.EQ: Op.IN, Op.NE: Op.NOT_IN}
+
+
+def plain_question(reply: str) -> str:
+    """Return the question in a reply that may have quotes or words after it.
+
+    >>> plain_question(' “GMV of last month”\\nThis asks for …')
+    'GMV of last month'
+    """
+    lines = reply.strip().splitlines()
+    return lines[0].strip(" \t\"'“”「」`")[:LONGEST] if lines else ""
+
+
+def read_as(plan: Plan, words: str, evidence: Evidence, said: Evidence) -> Plan | None:
+    """Return the rules' plan of a question in other words, None where these ask for more or less than the question's own.
+
+    `said` is what the other words support. Dates, numbers, comparisons and what is left out must be the question's; each
+    word left over may bring one metric, group or value, and one at least must: a word that only fell out is not understood.
+    """
+    old, new = evidence.reading, said.reading
+    same = old.compare == new.compare and old.limit == new.limit and old.grain == new.grain and new.share <= old.share
+    dates = set(said.periods.values()) <= set(evidence.periods.values()) and set(said.numbers) <= set(evidence.numbers)
+    if not same or not dates or _left_out(said) != _left_out(evidence):
+        return None
+    if any(uncovered(plan.query, evidence)) or not 1 <= len(list(news(plan.query, evidence))) <= len(evidence.leftover):
+        return None
+    label = next((text for text, period in evidence.periods.items() if period == plan.query.period), plan.period_label)
+    told = Text(f"The language model put the question as “{words}”.", f"大模型将问题改述为“{words}”。")
+    return replace(plan, assumptions=(told, *plan.assumptions), period_label=label)
+
+
+def _left_out(evidence: Evidence) -> set[str]:
+    return {str(target.value) for item in evidence.reading.filters if item.negated for targets in item.mentions for target in targets}
+
+
+def news(query: Query, evidence: Evidence) -> Iterator[str]:
+    """Yield what a query has that the question's own words do not support: metrics, values, groups without new values."""
+    known = {metric_spec(name)[0] for name in evidence.metrics}
+    yield from (name for name in query.metrics if metric_spec(name)[0] not in known)
+    values = {str(value) for _, value in evidence.values}
+    fresh = [(_bare(where.dimension), str(value)) for where in filters_of(query.filters) for value in where.values]
+    fresh = [pair for pair in dict.fromkeys(fresh) if pair[1] not in values]
+    yield from (value for _, value in fresh)
+    groups = {_bare(name) for name in evidence.dimensions} | {_bare(name) for name, _ in evidence.values} | {name for name, _ in fresh}
+    yield from (name for name in query.dimensions if _bare(name) not in groups)
+
+
+def same_request(one: Query, other: Query) -> bool:
+    """Say whether two queries ask for the same, whatever the order of its parts; 北京 the city is 北京 the province here."""
+    return _request(one) == _request(other)
+
+
+def _request(query: Query) -> tuple[object, ...]:
+    kept = frozenset((LISTED.get(where.op, where.op), str(value)) for where in filters_of(query.filters) for value in where.values)
+    users = frozenset(map(str, users_with(query.filters)))
+    return frozenset(query.metrics), frozenset(map(_bare, query.dimensions)), kept, users, query.grain, query.period
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -1,0 +1,10 @@
+"""Owns the list of analyses there are. A new one is a module of its own and one line here."""
+
+from wenshu.tools.insight.drivers import Drivers
+from wenshu.tools.insight.insight import Analysis
+from wenshu.tools.insight.unusual import Unusual
+
+ANALYSES: tuple[type[Analysis], ...] = (
+    Drivers,
+    Unusual,
+)  # fmt: skip
