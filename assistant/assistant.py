@@ -284,6 +284,7 @@ class Assistant:
             complete=result.complete,
             ranked_by=result.query.order[0].by if result.query.order else None,
             others=OTHERS if result.query.others else None,
+            per=result.query.per,
         )
         return replace(
             answer, text=explanation.markdown(), follow_ups=self.planner.follow_ups(result.query, blank.language)

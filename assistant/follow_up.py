@@ -101,8 +101,10 @@ class FollowUp:
         )  # fmt: skip
         period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
         order = told.order or (previous.order if told.metrics == previous.metrics else ())
+        keys = (*dimensions, str(told.grain or previous.grain))
+        per = told.per or (() if reading.dimensions else tuple(name for name in previous.per if name in keys))
         query = replace(
-            told, dimensions=dimensions, grain=told.grain or previous.grain, period=period, to_date=to_date, filters=filters,
+            told, dimensions=dimensions, per=per, grain=told.grain or previous.grain, period=period, to_date=to_date, filters=filters,
             compare=told.compare or (previous.compare if not dated or not isinstance(previous.compare, DateRange) else None),
             share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
             conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),

@@ -6,13 +6,13 @@ What no rule claims and is not filler is not understood. The rules stand by topi
 from collections.abc import Callable
 
 from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns, read_stages
-from wenshu.assistant.grammar_cohort import read_days, read_staying
+from wenshu.assistant.grammar_cohort import read_brackets, read_days, read_staying
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_funnel import read_funnel
 from wenshu.assistant.grammar_own_numbers import read_own_numbers
 from wenshu.assistant.grammar_paths import read_last_events, read_paths
 from wenshu.assistant.grammar_people import read_doings, read_standings
-from wenshu.assistant.grammar_ranking import read_ranking, read_shares_and_trends
+from wenshu.assistant.grammar_ranking import read_each, read_ranking, read_shares_and_trends
 from wenshu.assistant.grammar_subjects import (
     read_averages,
     read_counted_groups,
@@ -25,9 +25,9 @@ from wenshu.assistant.grammar_subjects import (
     read_nouns,
     read_quotients,
     read_spread,
-    read_values,
 )
 from wenshu.assistant.grammar_time import read_comparison, read_counted_periods, read_dates, read_hours, read_times
+from wenshu.assistant.grammar_values import read_values
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.people import everyone
 from wenshu.assistant.reading import Reading
@@ -36,6 +36,7 @@ from wenshu.semantic_layer.model import Model
 RULES: tuple[Callable[[Reading], None], ...] = (
     read_comparison,
     read_times,
+    read_brackets,
     read_staying,
     read_dates,
     read_standings,
@@ -67,6 +68,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_nouns,
     read_spread,
     read_counted_periods,
+    read_each,
 )
 
 

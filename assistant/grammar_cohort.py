@@ -6,6 +6,7 @@ from typing import Literal
 from wenshu.assistant.linker import Target
 from wenshu.assistant.question import normalise
 from wenshu.assistant.reading import Reading
+from wenshu.semantic_layer.metric_parameters import MOST_DAYS, metric_spec
 from wenshu.semantic_layer.metrics import LifetimeValue, Metric, RepurchaseWithin, Retention
 from wenshu.semantic_layer.model import Model
 
@@ -21,11 +22,60 @@ class _Day:
     used: frozenset[int]
 
 
+def read_brackets(reading: Reading) -> None:
+    """第8天到第14天之间回来过的比例, retention on days 8-14: back on any of several days after entry."""
+    model, mentions = reading.model, reading.mentions
+    within = next((m for m in model.metrics if isinstance(m, Retention) and m.mode == "within" and _is_of_activity(reading, m)), None)
+    if within is None:
+        return
+    told = [k for k, m in enumerate(mentions) if m.is_word("entered", "since_entry") or _is_newcomer(reading, k)]
+    rates = [k for k, m in enumerate(mentions) if any(_same_users(model, t, within) for t in m.of("metric"))]
+    back = [k for k, m in enumerate(mentions) if m.is_word("stayed") or any(t.name == within.back for t in m.of("metric"))]
+    if not rates and not (told and back):
+        return
+    for i in range(len(mentions)):
+        first = _edge(reading, i, within)
+        joint = reading.beside(max(first[1]), +1) if first else None
+        if first is None or joint is None or not mentions[joint].is_word("to", *(("and",) if reading.has_word("between") else ())):
+            continue
+        j = next((k for k in reading.near(joint, +1, 2) if not mentions[k].is_word("day_unit")), None)
+        last = _edge(reading, j, within) if j is not None else None
+        if last is None or not (first[2] or last[2]) or not 0 <= first[0] < last[0] <= MOST_DAYS:
+            continue
+        reading.metrics.append((Target("metric", f"{within.name}[n={last[0]},from={first[0]}]"),))
+        words = (k for k, m in enumerate(mentions) if m.is_word("share", "conversion", "between", "day_unit"))
+        reading.claim(*first[1], *last[1], joint, *told, *rates, *back, *words)
+        return
+
+
+def _is_of_activity(reading: Reading, metric: Retention) -> bool:
+    """Say whether a retention is of users by the day they came, by any activity."""
+    model = reading.model
+    return model.anchor(metric).dataset in _entities(reading) and not any(leaf.where for leaf in model.leaves(metric.back))
+
+
+def _same_users(model: Model, target: Target, metric: Retention) -> bool:
+    other = model.metric_by_name.get(target.name.partition("[")[0])
+    return isinstance(other, Retention) and (other.start, other.back) == (metric.start, metric.back)
+
+
+def _edge(reading: Reading, position: int, metric: Retention) -> tuple[int, set[int], bool] | None:
+    """Return the day that a bracket begins or ends with, the positions of its words, and whether they say that it is a day."""
+    mention = reading.mentions[position]
+    for target in mention.of("metric"):
+        if "[n=" in target.name and any(char.isdigit() for char in mention.text) and _same_users(reading.model, target, metric):
+            return int(metric_spec(target.name)[1]["n"]), {position}, True
+    if mention.number is None or mention.number != int(mention.number) or not reading.free(position):
+        return None
+    units = {k for k in (position - 1, position + 1) if 0 <= k < len(reading.mentions) and reading.mentions[k].is_word("day_unit")}
+    return int(mention.number), {position, *units}, bool(units)
+
+
 def read_staying(reading: Reading) -> None:
     """6月注册的用户14天后还活跃的比例, share of May sign-ups who came back within 7 days: retention in other words."""
     told = [i for i, m in enumerate(reading.mentions) if m.is_word("entered") or _is_newcomer(reading, i)]
     shares = [i for i, mention in enumerate(reading.mentions) if mention.is_word("share", "conversion")]
-    if not told or not shares or any("[n=" in t.name for m in reading.mentions for t in m.of("metric")):
+    if reading.metrics or not told or not shares or any("[n=" in t.name for m in reading.mentions for t in m.of("metric")):
         return
     for i in range(len(reading.mentions)):
         day = _day(reading, i)

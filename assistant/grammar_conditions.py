@@ -203,7 +203,8 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
             return Owner(position=i, dimension=attribute)
         if mention.of("metric"):
             return Owner(position=i, metric=mention.of("metric"))
-        if counted := rows_of(reading, mention, money=amount is not None and amount.is_money):
+        passed = i in right_after and before is not None and bool(reading.mentions[before].of("metric"))
+        if not passed and (counted := rows_of(reading, mention, money=amount is not None and amount.is_money)):
             return Owner(position=i, metric=(counted,))
         if names_users(reading) and (done := done_of(reading, mention)) is not None:
             return Owner(position=i, metric=(done.metric,), where=done.where)
@@ -345,8 +346,10 @@ def _forget(reading: Reading, metric: tuple[Target, ...]) -> None:
 
 def _money_of(reading: Reading, number: NumberCondition) -> str | None:
     """Return the amount that one thing has, where a condition on the number of things can only mean it (orders over 1k)."""
-    leaves = (leaf for target in number.metric for leaf in reading.model.leaves(target.name))
-    named = {leaf.dataset for leaf in leaves if leaf.aggregation is Aggregation.COUNT}
+    named = {t.name for m in reading.mentions if m.of("metric") == number.metric for t in m.of("dataset")}
+    if any(reading.mentions[k].is_word("money") for k in range(number.span[0], number.span[1] + 1)):
+        leaves = (leaf for target in number.metric for leaf in reading.model.leaves(target.name))
+        named |= {leaf.dataset for leaf in leaves if leaf.aggregation is Aggregation.COUNT}
     amounts = [
         d.name
         for d in reading.model.dimensions

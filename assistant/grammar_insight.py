@@ -4,11 +4,14 @@ A rule has the word classes that call for it (assistant/lexicon/*.yml), those th
 function that makes the analysis of what else was said, or None where the question is for another rule.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
+from wenshu.assistant.grammar_campaign import read_campaign, read_campaign_named
+from wenshu.assistant.grammar_experiment import read_experiment, read_experiment_named, read_retention_of_group
+from wenshu.assistant.grammar_key_actions import read_key_actions, read_which_actions
 from wenshu.assistant.linker import Target
 from wenshu.assistant.planner import Clarification, Investigation, Outcome, Refusal
 from wenshu.assistant.reading import Reading
@@ -20,6 +23,7 @@ from wenshu.semantic_layer.text import Text
 from wenshu.tools.insight.drivers import drivers_of
 from wenshu.tools.insight.unusual import Unusual
 
+GOES_WITH = ("goes_with", "rose", "drivers", "leads_to", "most", "which", "next_day", "quality", "stayed", "retention_of", "which_actions", "repurchase_of", "again")
 Found = Investigation | Clarification | Refusal | None
 LATELY_DAYS = 30
 USUAL_DAYS = 28  # where no period is named: whole weeks, so that weekdays weigh alike
@@ -27,12 +31,16 @@ USUAL_DAYS = 28  # where no period is named: whole weeks, so that weekdays weigh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Hold a question for an analysis: its reading, the query that the conversation is about, and how words are settled."""
+    """Hold a question for an analysis: its reading, the query that the conversation is about, and how words are settled.
+
+    `values` are those of the data, by dimension.
+    """
 
     reading: Reading
     previous: Query | None
     as_of: date
     settler: Settler
+    values: Mapping[str, Sequence[str]]
 
     @property
     def model(self) -> Model:
@@ -147,6 +155,13 @@ def read_unusual(asked: Asked) -> Found:
 
 
 INSIGHT_RULES: tuple[InsightRule, ...] = (
+    InsightRule(words=("key_actions",), beside=GOES_WITH, read=read_key_actions),
+    InsightRule(words=("which_actions",), beside=GOES_WITH, read=read_which_actions),
+    InsightRule(words=("trial_result",), beside=("quality", "which", "rose", "versus", "vague", "overview"), read=read_experiment),
+    InsightRule(words=("effective", "quality", "overview", "vague"), beside=("rose", "versus"), read=read_experiment_named),
+    InsightRule(words=("look_back",), beside=("quality", "overview", "vague", "effective", "hourly", "days"), read=read_campaign),
+    InsightRule(words=("effective", "quality"), beside=("overview", "vague", "quality"), read=read_campaign_named),
+    InsightRule(words=("retention_of", "stayed"), read=read_retention_of_group),
     InsightRule(words=("why", "drivers"), beside=("rose", "fell", "growth", "above", "below", "trend", "vague", "leads_to"), read=read_drivers),
     InsightRule(words=("unusual",), beside=("quality", "lately", "trend", "days", "overview", "vague", "rose", "fell", "growth", "hourly"), read=read_unusual),
 )

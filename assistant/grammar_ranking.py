@@ -59,6 +59,28 @@ def read_ranking(reading: Reading) -> None:
         reading.others = False
 
 
+def read_each(reading: Reading) -> None:
+    """每个品类销量最高的商品, best channel in each city, 每月成交额最高的渠道: the first within each, not of all."""
+    if reading.superlative is None:
+        return
+    ranked, within = set(), []
+    for i, mention in enumerate(reading.mentions):
+        names = [target.name for target in mention.of("dimension") if target.name in reading.dimensions]
+        before = (reading.mentions[k] for k in reading.near(i, -1, 3))
+        ahead = next((m for m in before if m.number is None and not m.is_word("count_word")), None)
+        if not names or ahead is None:
+            continue
+        if ahead.is_word("which", "most", "least"):
+            ranked.add(names[0])
+        elif ahead.is_word("by"):
+            within.append(names[0])
+    for phrase in (mention.time for mention in reading.mentions if mention.time is not None):
+        if reading.grain is not None and phrase.grain is reading.grain and phrase.text.lower().startswith(("每", "各", "each", "every", "per ")):
+            within.append(str(reading.grain))
+    if ranked and within and not ranked & set(within):
+        reading.per = list(dict.fromkeys(within))
+
+
 def _limit_beside(reading: Reading, position: int) -> int | None:
     for beside in (*reading.near(position, +1, 1), *reading.near(position, -1, 1)):
         mention = reading.mentions[beside]

@@ -5,19 +5,16 @@ from sqlglot import exp
 from wenshu.assistant.grammar_conditions import done_of, is_person, rows_of
 from wenshu.assistant.linker import Mention, Target
 from wenshu.assistant.people import newcomers, people, subject
-from wenshu.assistant.reading import Reading, ValueFilter, is_counted
+from wenshu.assistant.reading import Reading, ValueFilter
 from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
     AverageOver,
     Lifecycle,
-    LifetimeValue,
     Metric,
     Ratio,
-    RepurchaseWithin,
-    Retention,
 )
-from wenshu.semantic_layer.model import PERIOD_START, Model
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Grain
 
 
@@ -144,9 +141,11 @@ def read_metrics(reading: Reading) -> None:
         metrics = mention.of("metric")
         if not metrics or not reading.free(i):
             continue
-        if mention.of("dimension") and _after_by(reading, i):
+        if mention.of("dimension") and after_by(reading, i):
             continue
-        if _is_noun(reading, i) or _is_part(reading, i) or _is_unknown_split(reading, i):
+        if (leading := _leading_dimension(reading, i)) is not None:
+            reading.dimensions.append(leading)
+        elif _is_noun(reading, i) or _is_part(reading, i) or _is_unknown_split(reading, i):
             continue
         if (rows := _rows_of_another(reading, i)) is not None:
             if rows:
@@ -189,6 +188,8 @@ def read_quotients(reading: Reading) -> None:
         above = {t.name for k in reading.near(i, -1, 2) for t in reading.mentions[k].of("metric")}
         below = next(((k, reading.mentions[k].of("metric")) for k in reading.near(i, +1, 1)), None)
         if below is None or not above or not below[1] or above & {t.name for t in below[1]}:
+            if above and _of_all(reading, i, above):
+                return
             continue
         names = {target.name for target in below[1]}
         for metric in reading.model.metrics:
@@ -202,6 +203,25 @@ def read_quotients(reading: Reading) -> None:
                 break
         else:
             reading.claimed.discard(below[0])
+
+
+def _of_all(reading: Reading, position: int, above: set[str]) -> bool:
+    """Read 用券订单|占全部订单的比例, coupon orders as a share of all orders, as the rate in the model that it is."""
+    if not any(word in reading.mentions[position].text.lower() for word in ("全部", "总", "all")):
+        return False
+    if any(reading.mentions[k].of("dataset") for k in reading.near(position, -1, 1)):
+        return False  # 周末订单占全部订单: which orders is said by other words
+    model = reading.model
+    for metric in model.metrics:
+        if not isinstance(metric, Ratio) or metric.numerator not in above or metric.unit != "%":
+            continue
+        parts = [[(leaf.dataset, leaf.aggregation) for leaf in model.leaves(name)] for name in (metric.numerator, metric.denominator)]
+        if parts[0] == parts[1]:
+            reading.metrics = [ts for ts in reading.metrics if not {t.name for t in ts} & above]
+            reading.metrics.append((Target("metric", metric.name),))
+            reading.claim(position)
+            return True
+    return False
 
 
 def read_counted_people(reading: Reading) -> None:
@@ -243,6 +263,22 @@ def _is_unknown_split(reading: Reading, position: int) -> bool:
         return False
     groups = any(m.of("dimension") and not m.of("metric") for m in reading.mentions) or reading.grain or reading.parts
     return not groups and not reading.has_word("most", "least", "rank", "which", "so")
+
+
+def _leading_dimension(reading: Reading, position: int) -> str | None:
+    """Return the dimension that a metric's name begins with where groups are named (各|活动带来的成交额)."""
+    before, mention = reading.beside(position, -1), reading.mentions[position]
+    if before is None or not reading.mentions[before].is_word("by") or mention.of("dimension"):
+        return None
+    text = mention.text.lower()
+    named = {d.name: (d.label.zh, *d.synonyms) for d in reading.model.dimensions if d.dataset not in _facts(reading.model)}
+    return next((name for name, words in named.items() if any(len(w) > 1 and text.startswith(w.lower()) and "的" in text for w in words)), None)
+
+
+def _facts(model: Model) -> set[str]:
+    """Return the datasets of what users did, which name no groups."""
+    entities = {dataset.name for dataset in model.datasets if dataset.entity}
+    return {r.many for r in model.relationships if r.one in entities}
 
 
 def _is_noun(reading: Reading, position: int) -> bool:
@@ -305,7 +341,7 @@ def _rows_of_another(reading: Reading, position: int) -> tuple[Target, ...] | No
     )  # fmt: skip
 
 
-def _after_by(reading: Reading, position: int) -> bool:
+def after_by(reading: Reading, position: int) -> bool:
     """Say whether a dimension stands where groups are named: after 各/by/哪个, or after a number to list."""
     before = reading.beside(position, -1)
     if before is None:
@@ -322,134 +358,6 @@ def _after_by(reading: Reading, position: int) -> bool:
     )
 
 
-def read_values(reading: Reading) -> None:
-    """抖音渠道, not iOS, 除了百度, 北京和上海: filters, with the noun beside them."""
-    i = 0
-    while i < len(reading.mentions):
-        if not reading.mentions[i].of("value") or not reading.free(i):
-            i += 1
-            continue
-        if _is_said_already(reading, i):
-            reading.claim(i)
-            i += 1
-            continue
-        if reading.mentions[i].is_word("share", "filler") and not is_counted(reading, i):
-            reading.claim(i)
-            i += 1
-            continue
-        group, last = [i], i
-        while (joint := _joined_value(reading, last)) is not None:
-            group.append(joint)
-            last = joint
-        before = reading.beside(i, -1)
-        after = next((k for k in reading.near(last, +1, 5) if not _belongs_to_noun(reading.mentions[k])), None)
-        negated = before is not None and reading.mentions[before].is_word("exclude")
-        if before is not None and not negated and reading.mentions[before].of("dimension"):
-            earlier = reading.beside(before, -1)
-            negated = earlier is not None and reading.mentions[earlier].is_word("exclude")
-        left_out = (reading.mentions[k] for k in reading.near(last, +1, 1))
-        negated = negated or any(m.is_word("exclude") and m.is_word("exclude_tail") for m in left_out)  # 退款的|别算
-        groups = not negated and _names_groups(reading, before, after)
-        noun = None if groups else _noun(reading, before, after)
-        targets = tuple(reading.mentions[k].of("value") for k in group)
-        either = any(reading.mentions[k].is_word("or") for k in range(i, last)) or reading.has_word("summed")  # of both together
-        reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(group) > 1 and not either))
-        reading.claim(*range(i, last + 1))
-        for k in reading.near(last, +1, 1):  # 母婴和美妆|两个品类
-            if reading.mentions[k].number == len(group):
-                reading.claim(k)
-                reading.claim(*(n for n in reading.near(k, +1, 2) if reading.mentions[n].of("dimension")))
-        i = last + 1
-    for position, mention in enumerate(reading.mentions):
-        if mention.is_word("missing") and reading.free(position):
-            _read_missing(reading, position)
-        elif mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
-            reading.claim(position)
-
-
-def _names_groups(reading: Reading, before: int | None, after: int | None) -> bool:
-    """Say whether the noun after a value is what to break down by: each|sms|campaign, 各|短信|活动, 短信|活动|各自."""
-    if after is None or not reading.mentions[after].of("dimension") or not reading.mentions[after].of("dataset"):
-        return False
-    severally = any(reading.mentions[k].is_word("severally") for k in reading.near(after, +1, 1))
-    if not severally and (before is None or not reading.mentions[before].is_word("by")):
-        return False
-    name = reading.mentions[after].of("dimension")[0].name
-    if name not in reading.dimensions:
-        reading.dimensions.append(name)
-    reading.claim(after)
-    return True
-
-
-def _belongs_to_noun(mention: Mention) -> bool:
-    """Say whether a mention stands between a value and its noun (iOS|女性|用户, 百度|以外的|渠道)."""
-    return mention.is_word("exclude_tail") or bool(
-        mention.of("value") and not mention.of("metric", "dimension", "dataset")
-    )
-
-
-def _is_said_already(reading: Reading, position: int) -> bool:
-    """Say whether a part of the users is what a cohort metric is about by itself (首购用户的30日复购率)."""
-    cohorts = (Retention, LifetimeValue, RepurchaseWithin)
-    names = {target.name.partition("[")[0] for targets in reading.metrics for target in targets}
-    relative = {
-        d.qualified for d in reading.model.dimensions
-        if any(column.name == PERIOD_START for column in d.expr.find_all(exp.Column))
-    }  # fmt: skip
-    newly = any(t.name in relative and t.value == "new" for t in reading.mentions[position].of("value"))
-    return newly and any(isinstance(m, cohorts) for m in reading.model.metrics if m.name in names)
-
-
-def _read_missing(reading: Reading, position: int) -> None:
-    """性别未知, unknown gender: the rows whose value is missing."""
-    before = list(reading.near(position, -1, 2))
-    equals = before[:1] if before and reading.mentions[before[0]].is_word("equals") else []  # whose gender is unknown
-    for beside in (*before[len(equals) : len(equals) + 1], *reading.near(position, +1, 1)):
-        names = {target.name for target in reading.mentions[beside].of("dimension")}
-        targets = tuple(Target("value", d.qualified) for d in reading.model.dimensions if d.name in names)
-        if targets and reading.free(beside):
-            reading.filters.append(ValueFilter(mentions=(targets,)))
-            reading.claim(position, beside, *equals)
-            return
-
-
-def _joined_value(reading: Reading, position: int) -> int | None:
-    """Return the position of a value of the same dimension joined by 和/and/、/or/vs, passing over a noun."""
-    mine = {target.name for target in reading.mentions[position].of("value")}
-    here, joined = position, False
-    for following in reading.near(position, +1, 4):
-        mention = reading.mentions[following]
-        if mention.of("value"):
-            same = mine & {target.name for target in mention.of("value")}
-            return following if same and (joined or following == here + 1) else None
-        if mention.is_word("and", "or", "versus"):
-            joined = True
-        elif not (mention.of("dataset") or mention.of("dimension")):
-            return None
-        elif joined:
-            return None
-    return None
-
-
-def _noun(reading: Reading, before: int | None, after: int | None) -> str | None:
-    """Return the dimension or dataset named beside a value (抖音渠道, iOS用户, city 上海), claiming it."""
-    for position in (after, before):
-        if position is None or not reading.free(position):
-            continue
-        mention = reading.mentions[position]
-        if mention.of("dimension") and mention.of("dataset") and reading.superlative:
-            return mention.of("dataset")[0].name  # 销售额前3的美妆商品: the things to rank
-        if mention.of("dimension") and not _after_by(reading, position) and not mention.of("metric"):
-            distributed = any(reading.mentions[k].is_word("distribution") for k in reading.near(position, +1, 1))
-            if distributed and position == after:
-                return None  # 加购未购用户的渠道|分布
-            reading.claim(position)
-            return mention.of("dimension")[0].name
-        if position == after and mention.of("dataset"):
-            return mention.of("dataset")[0].name
-    return None
-
-
 def read_dimensions(reading: Reading) -> None:
     """按渠道, by city, 哪个品类: what to break down by."""
     for i, mention in enumerate(reading.mentions):
@@ -462,7 +370,7 @@ def read_dimensions(reading: Reading) -> None:
             continue  # 按性别城市|分组
         if (
             mention.of("dataset")
-            and not _after_by(reading, i)
+            and not after_by(reading, i)
             and (reading.metrics or reading.asks_how_many)
             and not reading.superlative
             and not reading.asks_which
@@ -473,6 +381,11 @@ def read_dimensions(reading: Reading) -> None:
         if name not in reading.dimensions:
             reading.dimensions.append(name)
         reading.claim(i)
+        for k in reading.near(i, -1, 2):  # 三个平台各有多少: how many there are of them is known
+            if reading.mentions[k].number is not None and reading.superlative is None and reading.limit is None:
+                reading.claim(k)
+            elif not reading.mentions[k].is_word("count_word"):
+                break
 
 
 def read_counted_groups(reading: Reading) -> None:

@@ -19,7 +19,7 @@ def read_comparison(reading: Reading) -> None:
             reading.compare = Compare.YEAR
         elif mention.is_word("versus"):
             reading.versus = True
-        elif not mention.is_word("growth"):
+        elif not mention.is_word("growth", "fell", "rose"):
             continue
         reading.claim(i)
 

@@ -4,7 +4,7 @@ The model chooses among what the question's words support; what it got wrong twi
 is the rules'. Knows no library: whoever speaks to the model is an argument.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from wenshu.assistant.evidence import Evidence, evidence_of
@@ -27,7 +27,7 @@ from wenshu.assistant.planner import (
     Step,
     SteppingPlanner,
 )
-from wenshu.assistant.prompts import plan_again, plan_question, plan_system, rewording
+from wenshu.assistant.prompts import plan_again, plan_question, plan_system, rewordings
 from wenshu.assistant.question import MAX_LENGTH, Question
 from wenshu.assistant.rewording import plain_question, read_as, same_request
 from wenshu.assistant.rules import RulesPlanner
@@ -85,24 +85,27 @@ class LlmPlanner(SteppingPlanner):
         evidence = self.evidence(question, language, previous)
         if not evidence.leftover or not self.language_model.settings.confirm:
             return (yield from self._planned(question, language, evidence, ledger))
-        found: dict[str, Plan] = {}
-        for names in (None, PlanNames(self.layer.model, language)):
+        found: list[tuple[str, Plan]] = []
+        model = self.layer.model
+        for messages in rewordings(question.text, evidence.leftover, model, language, PlanNames(model, language)):
             yield Step("reword", REWORDING)
-            messages = rewording(question.text, self.layer.model, language, names)
             words = plain_question(self.language_model.complete(messages, ledger))
             plan = self._reworded(words, question, language, previous, evidence)
             if plan is not None:
-                if any(same_request(plan.query, other.query) for other in found.values()):
+                if self._leads(plan, found):
                     return plan
-                found[words] = plan
+                found.append((words, plan))
         if not found:
             return None
         planned = yield from self._planned(question, language, evidence, ledger)
-        if planned is not None:
-            for plan in found.values():
-                if same_request(plan.query, planned.query):
-                    return plan
-        return self._unsure(evidence, tuple(found))
+        if planned is not None and self._leads(planned, found):
+            return next(plan for _, plan in found if same_request(plan.query, planned.query))
+        return self._unsure(evidence, tuple(dict.fromkeys(words for words, _ in found)))
+
+    def _leads(self, plan: Plan, found: Sequence[tuple[str, Plan]]) -> bool:
+        """Say whether, with this one, two more readings ask for the same than for anything else."""
+        same = sum(same_request(plan.query, other.query) for _, other in found)
+        return same + 1 >= len(found) - same + 2
 
     def _planned(
         self, question: Question, language: Language, evidence: Evidence, ledger: Ledger

@@ -5,7 +5,7 @@ data wrote is quoted as JSON, so that it reads as data.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -80,35 +80,44 @@ REWORDING_NAMES = Text(
     "Use these metric names where they fit: {metrics}. Groups: {groups}. Keep what is not in the lists as it is.",
     "合适时用这些指标名：{metrics}。分组：{groups}。列表里没有的内容原样保留。",
 )
-REWORDED: dict[Language, tuple[tuple[str, str], ...]] = {
+REWORDING_WORDS = Text("words", "口语词")
+REWORDED: dict[Language, tuple[tuple[str, str, str], ...]] = {  # a question, its colloquial words, the question in plain ones
     "en": (
-        ("how many greenbacks came from each warehouse yesterday", "sales amount of each warehouse yesterday"),
-        ("did the lads of the big apple order", "orders of male users in New York"),
-        ("water bill last week", "water bill last week"),
-        ("who ditched us in May", "number of churned users in May"),
-        ("price tag of a typical cart today", "average order value today"),
+        ("how many greenbacks came from each warehouse yesterday", "greenbacks", "sales amount of each warehouse yesterday"),
+        ("did the lads of the big apple order", "lads, big apple", "orders of male users in New York"),
+        ("water bill last week", "water, bill", "water bill last week"),
+        ("who ditched us in May", "ditched", "number of churned users in May"),
+        ("price tag of a typical cart today", "price tag, typical cart", "average order value today"),
     ),
     "zh": (
-        ("昨天各仓库赚了多少米", "昨天各仓库的销售额是多少"),
-        ("冰城的靓仔们下了多少单", "哈尔滨男性用户的订单数"),
-        ("上周水费交了多少", "上周水费交了多少"),
-        ("今年被种草最多的书", "今年收藏数最多的书"),
-        ("5月一走了之的老铁", "5月流失的用户数"),
+        ("昨天各仓库赚了多少米", "米", "昨天各仓库的销售额是多少"),
+        ("冰城的靓仔们下了多少单", "冰城、靓仔", "哈尔滨男性用户的订单数"),
+        ("上周水费交了多少", "水费", "上周水费交了多少"),
+        ("今年被种草最多的书", "种草", "今年收藏数最多的书"),
+        ("5月一走了之的老铁", "一走了之、老铁", "5月流失的用户数"),
     ),
 }
 
 
-def rewording(question: str, model: Model, language: Language, names: PlanNames | None) -> list[tuple[str, str]]:
-    """Return the messages that ask for a question in plain words: free ones, or with `names` the model's own."""
-    rules = REWORDING_RULES.in_(language)
-    if names is not None:
-        metrics, dimensions = whole_catalogue(model)
-        comma = "、" if language == "zh" else ", "
-        rules += " " + REWORDING_NAMES.in_(language).format(
-            metrics=comma.join(names.metric(name) for name in metrics), groups=comma.join(names.group(name) for name in dimensions)
-        )
-    shown = [message for asked, said in REWORDED[language] for message in (("user", asked), ("assistant", said))]
-    return [("system", rules), *shown, ("user", question)]
+def rewordings(question: str, words: Sequence[str], model: Model, language: Language, names: PlanNames) -> Iterator[list[tuple[str, str]]]:
+    """Yield the messages that ask for a question in plain words: freely, in the model's names, and of the words not understood."""
+    rules, comma = REWORDING_RULES.in_(language), "、" if language == "zh" else ", "
+    metrics, dimensions = whole_catalogue(model)
+    listed = REWORDING_NAMES.in_(language).format(
+        metrics=comma.join(names.metric(name) for name in metrics), groups=comma.join(names.group(name) for name in dimensions)
+    )
+    shown = [message for asked, _, said in REWORDED[language] for message in (("user", asked), ("assistant", said))]
+    yield [("system", rules), *shown, ("user", question)]
+    yield [("system", f"{rules} {listed}"), *shown, ("user", question)]
+    pointed = [
+        message for asked, meant, said in REWORDED[language]
+        for message in (("user", _pointed(asked, meant, language)), ("assistant", said))
+    ]  # fmt: skip
+    yield [("system", rules), *pointed, ("user", _pointed(question, comma.join(words), language))]
+
+
+def _pointed(question: str, words: str, language: Language) -> str:
+    return f"{question}\n{REWORDING_WORDS.in_(language)}: {words}"
 
 
 def plan_again(problems: tuple[str, ...]) -> str:

@@ -126,6 +126,7 @@ class Reading:
     by_merit: bool = False
     order: Literal["ascending", "descending"] | None = None
     limit: int | None = None
+    per: list[str] = field(default_factory=list)
     others: bool = False
     users_with: list[UserCondition] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)

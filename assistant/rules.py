@@ -161,7 +161,8 @@ class RulesPlanner:
                 options=self.suggestions.options(reading, query.metrics[0]),
             )
         return Plan(
-            query=query, superlative=reading.superlative, assumptions=assumptions, evidence=_evidence(reading), period_label=_period_label(reading),
+            query=query, superlative=reading.superlative, assumptions=assumptions, evidence=_evidence(reading),
+            period_label=_period_label(reading) if query.period is not None else None,
         )  # fmt: skip
 
     # other outcomes
@@ -226,7 +227,8 @@ class RulesPlanner:
 
     def _insight(self, reading: Reading, previous: Query | None, as_of: date, language: Language) -> Outcome | None:
         """Return the analysis that the words call for, once every one of them is understood."""
-        outcome = insight_of(Asked(reading=reading, previous=previous, as_of=as_of, settler=self.settler))
+        values = self.layer.profile.values
+        outcome = insight_of(Asked(reading=reading, previous=previous, as_of=as_of, settler=self.settler, values=values))
         if not isinstance(outcome, Investigation):
             return outcome
         if unknown := tuple(word for word in reading.unclaimed() if not _is_soft(reading, word, previous)):

@@ -278,7 +278,8 @@ class Settler:
         return (
             Query(
                 metrics=metrics, dimensions=tuple(dimensions), grain=grain, period=period, to_date=to_date, filters=filters, conditions=conditions,
-                compare=compared, share=share, order=order, limit=reading.limit, others=reading.others,
+                compare=compared, share=share, order=order, limit=reading.limit or (1 if reading.per else None),
+                per=tuple(reading.per), others=reading.others,
             ),
             tuple(assumptions),
         )  # fmt: skip

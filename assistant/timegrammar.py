@@ -97,7 +97,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("first quarters", "前{last:quarter}个?季度", means.quarters),
     (
         "n before that",
-        "(the )?{n} {unit:english_unit} (before that|before then|prior)|(再往前|再之前|此前|之前)的?{n}个?{unit:chinese_unit}",
+        "(the )?{n} {unit:english_unit} (before that|before then|prior)|(再往前|再之前|再前面?|此前|之前)的?{n}个?{unit:chinese_unit}",
         means.rolling,
     ),
     ("preceding n", "(?<![册单购买付款后其户录货载组装动])前{n}个?{unit:chinese_unit}", means.preceding),

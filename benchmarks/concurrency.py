@@ -145,8 +145,11 @@ class Person:
                 if message["msg"] == "process_completed":
                     if not message["success"]:
                         raise OSError("the page was told of an error")
-                    shown = message["output"]["data"][0]["html"]
+                    news = message["output"]["data"][0]
+                    shown = news["html"] if "html" in news else shown  # the last word may be a sign of life only
                     break
+                news = message.get("output", {}).get("data", [None])[0]
+                shown = news["html"] if isinstance(news, dict) and "html" in news else shown
             if 'class="answer' not in shown or "notice" in shown:
                 raise OSError("no answer")
             return figures(shown), place

@@ -71,7 +71,10 @@ def send(address: str, is_guarded: bool) -> tuple[dict[str, list[dict[str, Any]]
         each = QUESTIONS // THREADS
         for turn, at in enumerate(sorted(dice.uniform(0, SECONDS) for _ in range(each))):
             body = fake.mention(
-                question(is_guarded, turn), user=accounts[(2 * number + turn % 2) % PEOPLE], channel=f"C{number:02}", thread=root
+                question(is_guarded, turn),
+                user=accounts[(2 * number + turn % 2) % PEOPLE],
+                channel=f"C{number:02}",
+                thread=root,
             )
             time.sleep(max(0.0, started + at - time.perf_counter()))
             asked[root].append(body["event"])
@@ -116,7 +119,9 @@ def check_guarded(api: fake.SlackApi, asked: dict[str, list[dict[str, Any]]]) ->
         posts = api.posts(f"D{account}")
         roots = {post["ts"]: re.sub(r"^<@\w+> \S+ ", "", post["text"]) for post in posts if not post.get("thread_ts")}
         answers = [post for post in posts if post.get("thread_ts")]
-        found["answered once"] += sum((Counter(roots[post["thread_ts"]] for post in answers) & wanted[account]).values())
+        found["answered once"] += sum(
+            (Counter(roots[post["thread_ts"]] for post in answers) & wanted[account]).values()
+        )
         found["missing or twice"] += len(answers) ^ sum(wanted[account].values())
         found["of another province"] += sum(
             any(other in fake.said(post) for other in PROVINCES if other != province) for post in answers
@@ -132,7 +137,18 @@ def measure(database: Path, is_guarded: bool) -> None:
             **os.environ, "WENSHU_HOME": folder, "WENSHU_SLACK_API": f"{api.address}/api/", "SLACK_BOT_TOKEN": "xoxb-1",
             "SLACK_SIGNING_SECRET": fake.SECRET,
         }  # fmt: skip
-        words = [sys.executable, "-m", "wenshu.ui.cli", "slack", "--http", "--db", str(database), "--planner", "rules", *options]
+        words = [
+            sys.executable,
+            "-m",
+            "wenshu.ui.cli",
+            "slack",
+            "--http",
+            "--db",
+            str(database),
+            "--planner",
+            "rules",
+            *options,
+        ]
         process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout
         address = next(word for line in process.stdout for word in line.split() if word.startswith("http"))
@@ -153,7 +169,9 @@ def measure(database: Path, is_guarded: bool) -> None:
             process.wait(timeout=60)
     found = (check_guarded if is_guarded else check_open)(api, asked)
     title = "guarded" if is_guarded else "open"
-    print(f"{title:8} {len(waited)} questions in {sent:.1f} s, all answered after {took:.1f} s; statuses {dict(Counter(statuses))}")
+    print(
+        f"{title:8} {len(waited)} questions in {sent:.1f} s, all answered after {took:.1f} s; statuses {dict(Counter(statuses))}"
+    )
     print(f"{'':8} {', '.join(f'{name}: {count}' for name, count in found.items())}")
     shown = ", ".join(f"p{share} {percentile(waited, share / 100) * 1000:.0f} ms" for share in (50, 95, 99))
     print(f"{'':8} acknowledged {shown}, most {max(waited) * 1000:.0f} ms; load {load:.1f} → {os.getloadavg()[0]:.1f}")

@@ -14,7 +14,7 @@ from wenshu.semantic_layer.conditions import SQL_COMPARE, date_literal
 from wenshu.semantic_layer.metric_sql import change, count_value, divide, metric_value, zero_if_absent
 from wenshu.semantic_layer.metrics import Aggregate, Metric
 from wenshu.semantic_layer.periods import Grain, bucket_start
-from wenshu.semantic_layer.query import Condition, Op, Order
+from wenshu.semantic_layer.query import Condition, Op, Order, Query
 from wenshu.semantic_layer.resolver import ResolvedQuery, Variant, result_columns
 from wenshu.semantic_layer.sources import source_select
 from wenshu.semantic_layer.sql_tree import Side, join, named, select_from, with_ctes
@@ -76,7 +76,7 @@ def _with_ctes(draft: Draft) -> exp.Query:
     """Return the final SELECT under its CTEs; a lone CTE that it passes on unchanged becomes the statement itself."""
     final = draft.final
     assert final is not None
-    if len(draft.ctes) == 1 and not final.args.get("where"):
+    if len(draft.ctes) == 1 and not (final.args.get("where") or final.args.get("qualify")):
         name, only = draft.ctes[0]
         if isinstance(only, exp.Select) and [s.alias_or_name for s in only.selects] == [s.name for s in final.selects]:
             for part in ("order", "limit"):
@@ -303,11 +303,25 @@ def sort_and_limit(draft: Draft) -> Draft:
     if query.others:
         return replace(draft, final=select.order_by(exp.column("place"), copy=False))
     order = _orders(draft)
+    if query.per:
+        return replace(draft, final=_best_of_each(select, query, order))
     if order and (draft.resolved.keys or not draft.resolved.metrics):
         select = select.order_by(*(_ordered(o) for o in order), copy=False)
     if query.limit is not None and draft.resolved.variant("ranked") is None:
         select = select.limit(exp.Literal.number(query.limit), copy=False)
     return replace(draft, final=select)
+
+
+def _best_of_each(select: exp.Select, query: Query, order: tuple[Order, ...]) -> exp.Select:
+    """Keep the first rows of each group by the column that ranks them; equals share a place, so all of them stay."""
+    ranking = next(by for by in order if by.by not in query.per)
+    place = exp.Window(
+        this=exp.Anonymous(this="RANK"), partition_by=[exp.column(name) for name in query.per], order=exp.Order(expressions=[_ordered(ranking)])
+    )  # fmt: skip
+    select = select.qualify(exp.LTE(this=place, expression=exp.Literal.number(query.limit or 1)), copy=False)
+    first = [Order(by=name, descending=False) for name in query.per]
+    rest = [by for by in order if by.by not in query.per]
+    return select.order_by(*(_ordered(by) for by in (*first, *rest)), copy=False)
 
 
 def list_rows(draft: Draft) -> Draft:

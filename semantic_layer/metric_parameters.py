@@ -133,6 +133,9 @@ def with_parameters(metric: Metric, parameters: dict[str, str]) -> Metric:
             metric = _with_number(metric, int(value))
         elif key == "times" and isinstance(metric, Retention) and metric.by_calendar and 1 <= _count(value) <= MOST_DAYS:
             metric = replace(metric, times=int(value), label=_with_times(metric.label, int(value)))
+        elif key == "from" and isinstance(metric, Retention) and metric.mode == "within" and 0 <= _count(value) <= (metric.high or 0):
+            label = Text(f"{metric.label.en} (from day {value} on)", f"{metric.label.zh}（第{value}日起）")
+            metric = replace(metric, low=int(value), label=label)
         elif key in ("from", "to") and isinstance(metric, Paths):
             metric = _through(metric, key, value)
         else:

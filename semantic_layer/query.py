@@ -188,8 +188,8 @@ class Share:
 class Query:
     """Ask for metrics by dimensions and grain over a period.
 
-    No metrics at all lists the rows of the first dimension's dataset with the chosen attributes. `others` folds what
-    `limit` cuts off into one more row. `to_date` names the grain of a period that is not over yet.
+    No metrics at all lists the rows of the first dimension's dataset with the chosen attributes. `limit` holds within each
+    value of `per`; `others` folds what it cuts off into one more row. `to_date` names the grain of a period not over yet.
     """
 
     metrics: tuple[str, ...] = ()
@@ -203,6 +203,7 @@ class Query:
     share: Share | None = None
     order: tuple[Order, ...] = ()
     limit: int | None = None
+    per: tuple[str, ...] = ()
     others: bool = False
 
     def __post_init__(self) -> None:
@@ -269,7 +270,7 @@ def query_to_json(query: Query) -> dict[str, Any]:
     if query.share is not None:
         out["share"] = True if query.share.where is None else {"where": filter_to_json(query.share.where)}
     out["order"] = [{"by": order.by, "descending": order.descending} for order in query.order]
-    out |= {"limit": query.limit, "others": query.others}
+    out |= {"limit": query.limit, "per": list(query.per), "others": query.others}
     return {key: value for key, value in out.items() if value not in (None, [], False)}
 
 
@@ -306,7 +307,7 @@ def filter_to_json(tree: Filter) -> dict[str, Any]:
 USERS_KEYS = ("metric", "op", "value", "period", "where")
 KEYS = (
     "metrics", "dimensions", "grain", "period", "to_date", "filters", "conditions", "compare", "share", "order", "limit",
-    "others",
+    "per", "others",
 )  # fmt: skip
 
 
@@ -329,6 +330,7 @@ def query_from_json(data: Any) -> Query:
         share=_share(data.get("share")),
         order=tuple(_order(item) for item in _list(data.get("order"), "order")),
         limit=_integer(data.get("limit"), "limit"),
+        per=_names(data, "per"),
         others=bool(data.get("others", False)),
     )
 

@@ -153,6 +153,7 @@ def resolve(
     _check_columns(query, metrics)
     overlapping = any(_doubling_key(binder, leaf, query.dimensions, None) for leaf in leaves)
     _check_others(query, metrics, overlapping)
+    _check_per(query)
     variants = tuple(_variants(query, binder, leaves, period, compared, shift, overlapping))
     keys = ((str(query.grain), query.grain),) if query.grain else ()
     if overlapping:
@@ -193,7 +194,8 @@ def _with_canonical_names(query: Query, binder: Binder) -> Query:
     """Return the query with one name for one dimension, where it is sorted by, too."""
     names = {name: binder.canonical(name) for name in query.dimensions}
     order = tuple(replace(item, by=names.get(item.by, item.by)) for item in query.order)
-    return replace(query, dimensions=tuple(dict.fromkeys(names.values())), order=order)
+    per = tuple(names.get(name, name) for name in query.per)
+    return replace(query, dimensions=tuple(dict.fromkeys(names.values())), order=order, per=per)
 
 
 def _apart(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
@@ -345,7 +347,7 @@ def _variants(
         yield variant("all_rows", (), None, period, query.filters)
     if query.share and part is None and (overlapping or not all(leaf.aggregate.additive for leaf in leaves)):
         yield variant("overall", (), grain if dimensions else None, period, query.filters)
-    if grain and dimensions and query.limit:
+    if grain and dimensions and query.limit and not query.per:
         yield variant("ranked", dimensions, None, period, both(query.filters, part))
 
 
@@ -434,6 +436,17 @@ def result_columns(query: Query, metrics: tuple[Metric, ...]) -> tuple[str, ...]
         counts = count_columns(metric, by_step=FUNNEL_STEP in query.dimensions)
         out.extend(f"{metric.name}_{count.suffix}" for count in counts)
     return tuple(out)
+
+
+def _check_per(query: Query) -> None:
+    """Refuse a limit within groups that are no part of the rows, or are all there is of them."""
+    keys = (*query.dimensions, *([str(query.grain)] if query.grain else []))
+    if query.per and not (set(query.per) < set(keys) and query.limit and query.metrics and not query.others):
+        raise QueryError(
+            "invalid_per",
+            Text("“per” needs a limit, and some but not all of the dimensions.", "per 需要 limit，且只能是部分维度。"),
+            Text("Ask for the top products of each category.", "例如：各品类销量最高的商品。"),
+        )
 
 
 def _check_others(query: Query, metrics: tuple[Metric, ...], overlapping: bool) -> None:

@@ -27,8 +27,8 @@ HOME_OF = {  # libraries, and the only modules that may import them
     "numpy": "semantic_layer/shop*.py",
     "openai": "assistant/llm.py",
 }
-ONE_HOME = ("fastapi", "gradio", "langchain", "matplotlib", "openai", "pandas", "slack_bolt", "uvicorn")
-LATE = ("fastapi", "gradio", "langchain", "matplotlib", "numpy", "openai", "pandas")  # never at start-up
+ONE_HOME = ("fastapi", "gradio", "langchain", "matplotlib", "openai", "pandas", "slack_bolt", "slack_sdk", "uvicorn")
+LATE = ("fastapi", "gradio", "langchain", "matplotlib", "numpy", "openai", "pandas", "slack_bolt", "slack_sdk")  # never at start-up
 BROAD_EXCEPT_MAY_BE_IN = ("tools/base.py", "ui/*.py")
 VAGUE = {"helper", "helpers", "manager", "handler", "processor", "service", "util", "utils"}
 CLOCKS = {

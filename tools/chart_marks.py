@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wenshu.tools.render import Axes, Page
 
 MARKS = ("waterfall", "band", "intervals", "scatter")
+EVERYTHING = ""  # the key of a row that is not split by a dimension
 MOST_STEPS = 10  # of a waterfall; the rest is one step
 MOST_INTERVALS, MOST_NAMED_DOTS, MOST_TOLD = 20, 12, 5
 SMALL_STEPS = 0.35  # of the totals: steps that stay above so much of them are drawn without the part below
@@ -89,13 +90,14 @@ def describe_marks(chart: "Chart", table: ResultTable, language: Language) -> st
 def _rows(chart: "Chart", table: ResultTable, language: Language) -> tuple[Row, ...]:
     """Return the marks that have a number, in row order."""
     keys = table.with_role("time", "dimension") if chart.kind != "scatter" else ()
-    names = [table.column(chart.series)] if chart.series else [key for key in keys if key.name == chart.x] or list(keys)
+    names = [table.column(chart.series)] if chart.series else list(keys)
     columns = [table.index(name) for name in chart.y]
     out = []
     for row in table.rows:
         cells = [number(row[at]) for at in columns]
         if cells[0] is not None:
-            name = " × ".join(_name(key, row[table.index(key.name)], language) for key in names)
+            places = [(key, row[table.index(key.name)]) for key in names]
+            name = " × ".join(_name(key, cell, language) for key, cell in places if cell != EVERYTHING)
             out.append(Row(clean(name), cells[0], *cells[1:3]))
     return tuple(out)
 

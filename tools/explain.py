@@ -12,6 +12,7 @@ from wenshu.semantic_layer.text import Language
 from wenshu.tools.cohorts import cohorts_of, common_period, has_periods, is_retention, periods_of, table_at
 from wenshu.tools.counts import keys_beside
 from wenshu.tools.explain_cohorts import explain_curves, explain_triangle
+from wenshu.tools.explain_each import explain_each
 from wenshu.tools.explain_funnel import explain_funnel, step_findings
 from wenshu.tools.explain_lifecycle import explain_lifecycle
 from wenshu.tools.explain_paths import explain_paths
@@ -61,13 +62,15 @@ def explain(
     complete: bool,
     ranked_by: str | None = None,
     others: Cell = None,
+    per: tuple[str, ...] = (),
 ) -> Explanation:
     """Explain a result by its own numbers.
 
     `period`, `compared_period` and `filters` are plain labels, escaped here. `complete` says that the rows are all the
     groups of the period, neither limited nor cut by a condition on a metric: only then is a sum called the total.
     `superlative` asks for the highest or lowest number of the column `ranked_by` (default: the first metric), so that
-    "fell most" is the least of a change. `others` is the key of the row that folds what a limit cut off.
+    "fell most" is the least of a change. `others` is the key of the row that folds what a limit cut off, `per` the columns
+    within each of whose values the rows are the first.
     """
     words = Wording(language)
     measures = measures_of(table)
@@ -83,7 +86,10 @@ def explain(
         least=None if superlative is None else superlative == "least",
         by=measure.number_in(ranked_by) if measure is not None else "value",
     )
-    told = _tell(table, measures, asked, complete=complete and not table.truncated, others=others)
+    if per and table.rows and measures:
+        told = explain_each(table, measures[0], asked, per)
+    else:
+        told = _tell(table, measures, asked, complete=complete and not table.truncated, others=others)
     notices = told.notices
     if table.truncated:
         rows = f"{len(table.rows):,}"

@@ -68,7 +68,9 @@ def buckets_needed(rules: tuple[Rule, ...], grain: Grain) -> int:
     return max(SHOWN[grain], 7 * weeks + 1)
 
 
-def departure(rules: tuple[Rule, ...], series: Mapping[date, float | None], at: date, grain: Grain, unit: str | None) -> Departure | None:
+def departure(
+    rules: tuple[Rule, ...], series: Mapping[date, float | None], at: date, grain: Grain, unit: str | None
+) -> Departure | None:
     """Return how the bucket that begins `at` has left its range by the first rule that says so; None where none does.
 
     `series` holds the values by the first day of their bucket. Where a value that a rule needs is missing, the rule says nothing.
@@ -83,7 +85,9 @@ def departure(rules: tuple[Rule, ...], series: Mapping[date, float | None], at: 
     return None
 
 
-def why(label: str, direction: Direction, at: date, grain: Grain, language: Language, within: tuple[str, ...] = ()) -> str:
+def why(
+    label: str, direction: Direction, at: date, grain: Grain, language: Language, within: tuple[str, ...] = ()
+) -> str:
     """Return the question for the likely cause, `within` some values alone.
 
     >>> why("成交额", "down", date(2026, 10, 31), Grain.DAY, "zh"), why("GMV", "up", date(2026, 10, 26), Grain.WEEK, "en")
@@ -93,7 +97,9 @@ def why(label: str, direction: Direction, at: date, grain: Grain, language: Lang
     if language == "zh":
         when = f"{whole.start}至{whole.end}" if grain is Grain.WEEK else bucket_label(at, grain, "zh")
         return f"{when}{'、'.join(within)}{label}为什么{'下降' if direction == 'down' else '上升'}了？"
-    when = {Grain.DAY: f"on {at}", Grain.WEEK: f"from {whole.start} to {whole.end}"}.get(grain, f"in {bucket_label(at, grain, 'en')}")
+    when = {Grain.DAY: f"on {at}", Grain.WEEK: f"from {whole.start} to {whole.end}"}.get(
+        grain, f"in {bucket_label(at, grain, 'en')}"
+    )
     subject = f"{label} for {' and '.join(within)}" if within else label
     return f"Why did {subject} {'fall' if direction == 'down' else 'rise'} {when}?"
 
@@ -116,9 +122,15 @@ def _departure(
             share = (value - before) / abs(before)
             past, moved = _both(before, unit), _both(abs(share), "%")
             if rule.down is not None and share <= -rule.down:
-                return Departure(direction="down", reason=Text(f"{moved.en} down from {past.en}", f"较前一期的 {past.zh} 下降 {moved.zh}"))
+                return Departure(
+                    direction="down",
+                    reason=Text(f"{moved.en} down from {past.en}", f"较前一期的 {past.zh} 下降 {moved.zh}"),
+                )
             if rule.up is not None and share >= rule.up:
-                return Departure(direction="up", reason=Text(f"{moved.en} up from {past.en}", f"较前一期的 {past.zh} 上升 {moved.zh}"))
+                return Departure(
+                    direction="up",
+                    reason=Text(f"{moved.en} up from {past.en}", f"较前一期的 {past.zh} 上升 {moved.zh}"),
+                )
         case UsualWeekday():
             same = [series.get(at - timedelta(days=7 * weeks)) for weeks in range(1, rule.weeks + 1)]
             past_values = [each for each in same if each is not None]

@@ -21,15 +21,19 @@ from wenshu.ui.cli_options import (
     reception_of,
     reply_language,
 )
-from wenshu.ui.console import complain, reported, write, write_json
+from wenshu.ui.console import EXIT_CODES, complain, reported, write, write_json
 
 if TYPE_CHECKING:
     from wenshu.ui.reception import Reception
     from wenshu.ui.schedule_runs import Run
     from wenshu.ui.scheduler import Scheduler, Send
 
-schedule_app = typer.Typer(no_args_is_help=True, help="Reports and alerts that are sent by themselves. 定时报告与预警。")
-FileOption = Annotated[Path | None, typer.Option("--file", help="The file of schedules; else schedules.yml in WENSHU_HOME.")]
+schedule_app = typer.Typer(
+    no_args_is_help=True, help="Reports and alerts that are sent by themselves. 定时报告与预警。"
+)
+FileOption = Annotated[
+    Path | None, typer.Option("--file", help="The file of schedules; else schedules.yml in WENSHU_HOME.")
+]
 
 STATES = {
     "done": Text("sent", "已发送"),
@@ -40,7 +44,9 @@ STATES = {
     "sending": Text("under way", "进行中"),
 }
 NEVER = Text("not yet", "尚未运行")
-NO_SCHEDULES = Text("No schedules. docs/schedules.md shows how to write {}.", "没有定时任务。{} 的写法见 docs/schedules.md。")
+NO_SCHEDULES = Text(
+    "No schedules. docs/schedules.md shows how to write {}.", "没有定时任务。{} 的写法见 docs/schedules.md。"
+)
 
 
 @schedule_app.command("list")
@@ -77,7 +83,15 @@ def schedule_list(
             ]  # fmt: skip
             write_json({"schedules": listed})
         elif found:
-            rows = [[s.name, f"{due:%Y-%m-%d %H:%M %Z}" if due else "—", f"{s.to.kind} {s.to.address}", _last(run, language)] for s, due, run in found]
+            rows = [
+                [
+                    s.name,
+                    f"{due:%Y-%m-%d %H:%M %Z}" if due else "—",
+                    f"{s.to.kind} {s.to.address}",
+                    _last(run, language),
+                ]
+                for s, due, run in found
+            ]
             write(*aligned(rows, (False, False, False, False)))
         else:
             write(NO_SCHEDULES.in_(language).format(path))
@@ -94,11 +108,14 @@ def schedule_check(
     """Report every mistake of the file, and what keeps a schedule from running; send nothing. 检查定时任务。"""
     language = reply_language(lang)
     with reported(language), ExitStack() as held:
-        scheduler = _scheduler(reception_of(model, db, PlannerName.RULES, language, users, door="schedule"), file, language, held)
-        problems = [(each, scheduler.problems(each)) for each in scheduler.schedules()]
-        for schedule, problem in problems:
-            write(f"{schedule.name}: {'✓' if problem is None else problem.message.in_(language) + ' ' + problem.hint.in_(language)}")
-    raise typer.Exit(5 if any(problem for _, problem in problems) else 0)
+        scheduler = _scheduler(
+            reception_of(model, db, PlannerName.RULES, language, users, door="schedule"), file, language, held
+        )
+        problems = {each.name: scheduler.problems(each) for each in scheduler.schedules()}
+        for name, found in problems.items():
+            said = " ".join(f"{problem.message.in_(language)} {problem.hint.in_(language)}" for problem in found)
+            write(f"{name}: {said or '✓'}")
+    raise typer.Exit(EXIT_CODES["error"] if any(problems.values()) else 0)
 
 
 @schedule_app.command("run")
@@ -117,7 +134,9 @@ def schedule_run(
         from wenshu.ui.schedule_runs import Runs
         from wenshu.ui.workspace import home
 
-        scheduler = _scheduler(reception_of(model, db, PlannerName.RULES, language, users, door="schedule"), file, language, held)
+        scheduler = _scheduler(
+            reception_of(model, db, PlannerName.RULES, language, users, door="schedule"), file, language, held
+        )
         scheduler.run_now(name)
         write(f"{name}: {_last(Runs(home() / RUNS).last(name), language)}")
 
@@ -141,7 +160,9 @@ def schedule_serve(
 
         held.enter_context(only_program(home() / LOCK))
         stopped = until_stopped()
-        scheduler = _scheduler(reception_of(model, db, PlannerName.RULES, language, users, door="schedule"), file, language, held)
+        scheduler = _scheduler(
+            reception_of(model, db, PlannerName.RULES, language, users, door="schedule"), file, language, held
+        )
         with running(scheduler):
             write("问数 Wenshu: schedules 定时任务   (Ctrl-C to stop 按 Ctrl-C 退出)")
             stopped.wait()
@@ -156,11 +177,11 @@ def _scheduler(reception: "Reception", file: Path | None, language: Language, he
     held.callback(reception.close)
     path = file or home() / FILE
     found = read_schedules(path, timezone=reception.timezone, language=language)
-    slack = _slack(reception) if any(each.to.kind == "slack" for each in found) else None
+    slack = _slack(reception, language) if any(each.to.kind == "slack" for each in found) else None
     return scheduler_of(reception, home(), slack, path=path, language=language, on_notice=_notice)
 
 
-def _slack(reception: "Reception") -> "Send | None":
+def _slack(reception: "Reception", language: Language) -> "Send | None":
     """Return what sends to Slack; None, with a word about it, where it cannot be reached with what is set."""
     from wenshu.ui.cli_slack import needs_slack
     from wenshu.ui.inbox import INBOX, Inbox
@@ -174,7 +195,7 @@ def _slack(reception: "Reception") -> "Send | None":
 
         return SlackDestination(SlackMessenger(slack_settings(http=None), _notice), Inbox(home() / INBOX), reception)
     except EngineError as error:
-        complain(error, reply_language(Lang.AUTO))
+        complain(error, language)
         return None
 
 

@@ -34,7 +34,9 @@ SWITCH = 0.0005  # seconds that a thread at work keeps the one that acknowledges
 
 
 def slack(
-    http: Annotated[bool, typer.Option("--http", help="Take requests at /slack/events instead of Socket Mode.")] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Take requests at /slack/events instead of Socket Mode.")
+    ] = False,
     port: PortOption = None,
     model: ModelOption = "shop",
     db: DbOption = None,
@@ -42,10 +44,18 @@ def slack(
     users: UsersOption = None,
     channel_user: Annotated[
         str | None,
-        typer.Option("--channel-user", envvar="WENSHU_CHANNEL_USER", help="As whom channels are answered where the model has policies."),
+        typer.Option(
+            "--channel-user",
+            envvar="WENSHU_CHANNEL_USER",
+            help="As whom channels are answered where the model has policies.",
+        ),
     ] = None,
-    manifest: Annotated[bool, typer.Option("--manifest", help="Print the manifest to make the Slack app from.")] = False,
-    url: Annotated[str | None, typer.Option("--url", help="With --manifest --http: the bridge's public https address.")] = None,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="Print the manifest to make the Slack app from.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option("--url", help="With --manifest --http: the bridge's public https address.")
+    ] = None,
     lang: LangOption = Lang.AUTO,
 ) -> None:
     """Serve the Slack bridge. 启动 Slack 机器人。"""
@@ -71,10 +81,14 @@ def slack(
             reception.layer(channel_user) if channel_user else None  # one who may see nothing is said now
             inbox = Inbox(home() / INBOX)
             bridge = Bridge(messenger, reception, inbox, everyone=channel_user)
-            app = create_app(settings, messenger, bridge, lambda each: examples(reception, channel_user, each), language)
+            app = create_app(
+                settings, messenger, bridge, lambda each: examples(reception, channel_user, each), language
+            )
             bridge.start()
             try:
-                with schedules_run(reception, home(), SlackDestination(messenger, inbox, reception), language, on_notice=_notice):
+                with schedules_run(
+                    reception, home(), SlackDestination(messenger, inbox, reception), language, on_notice=_notice
+                ):
                     if http:
                         from wenshu.ui.page_server import run
 
@@ -107,7 +121,9 @@ def _print_manifest(http: bool, url: str | None, model: str, language: Language)
     from wenshu.ui.slack_setup import manifest
 
     if http != (url is not None):
-        raise usage("--manifest takes --http with --url, or neither.", "--manifest 须同时给出 --http 与 --url，或都不给。")
+        raise usage(
+            "--manifest takes --http with --url, or neither.", "--manifest 须同时给出 --http 与 --url，或都不给。"
+        )
     write(json.dumps(manifest(url), ensure_ascii=False, indent=2))
 
 

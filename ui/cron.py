@@ -56,7 +56,10 @@ class Cron:
 
     def latest(self, after: datetime, until: datetime) -> datetime | None:
         """Return the last time that is due after one moment and up to another, in UTC; None where there is none."""
-        day, first = until.astimezone(self.zone).date() + timedelta(days=1), after.astimezone(self.zone).date() - timedelta(days=1)
+        day, first = (
+            until.astimezone(self.zone).date() + timedelta(days=1),
+            after.astimezone(self.zone).date() - timedelta(days=1),
+        )
         while day >= first:
             if due := [due for due in self._on(day) if after < due <= until]:
                 return max(due)
@@ -115,7 +118,13 @@ def _numbers(text: str, field: int, names: tuple[str, ...] = (), first_name: int
         try:
             first = low if every else _number(start, names, first_name)
             # 0-6 of weekdays are all of them; a start with a step goes on to the end
-            last = (6 if field == 4 else high) if every or (step and not end) else _number(end, names, first_name) if end else first
+            last = (
+                (6 if field == 4 else high)
+                if every or (step and not end)
+                else _number(end, names, first_name)
+                if end
+                else first
+            )
             numbers = range(first, last + 1, int(step or 1))
         except ValueError:
             raise ValueError(f"{name}: {item}") from None

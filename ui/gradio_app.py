@@ -90,7 +90,7 @@ def build_page(entrance: Entrance, history: History, *, language: Language | Non
         thread = gr.HTML(
             None,
             html_template='<div class="thread"></div><p role="status" class="sr-only"></p>',
-            js_on_load="".join(map(_page_file, ("page.js", "completion.js", "desk.js"))),
+            js_on_load="".join(map(_page_file, ("page.js", "completion.js", "asking.js", "uploading.js", "desk.js"))),
             apply_default_css=False,
             elem_id="conversation",
         )

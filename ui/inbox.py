@@ -16,7 +16,7 @@ from wenshu.ui.history import now
 from wenshu.ui.store import Store
 
 VERSIONS = (
-"""
+    """
 CREATE TABLE messages (
   number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, message TEXT NOT NULL, state TEXT NOT NULL,
   attempts INTEGER NOT NULL, changed TEXT NOT NULL
@@ -68,12 +68,21 @@ class Inbox:
 
     def claim_once(self, key: str) -> bool:
         """Note that something was done that nothing is to follow; False where it was done before."""
-        return self._store.write("INSERT OR IGNORE INTO messages (key, message, state, attempts, changed) VALUES (?, '{}', 'done', 0, ?)", key, self._moment()) == 1
+        return (
+            self._store.write(
+                "INSERT OR IGNORE INTO messages (key, message, state, attempts, changed) VALUES (?, '{}', 'done', 0, ?)",
+                key,
+                self._moment(),
+            )
+            == 1
+        )
 
     def begin(self, key: str) -> None:
         """Note that a message is being answered."""
         self._store.write(
-            "UPDATE messages SET state = 'answering', attempts = attempts + 1, changed = ? WHERE key = ?", self._moment(), key
+            "UPDATE messages SET state = 'answering', attempts = attempts + 1, changed = ? WHERE key = ?",
+            self._moment(),
+            key,
         )
 
     def put_back(self, key: str) -> None:
@@ -86,7 +95,9 @@ class Inbox:
 
     def done(self, key: str) -> None:
         """Note that a message is dealt with; its words are not kept, only that it has come."""
-        self._store.write("UPDATE messages SET state = 'done', message = '{}', changed = ? WHERE key = ?", self._moment(), key)
+        self._store.write(
+            "UPDATE messages SET state = 'done', message = '{}', changed = ? WHERE key = ?", self._moment(), key
+        )
 
     def unfinished(self) -> tuple[tuple[Incoming, bool], ...]:
         """Return the messages that are not dealt with, in order, each with whether it is still to be answered."""
@@ -105,7 +116,9 @@ class Inbox:
 
     def context(self, conversation: str, rights: str) -> Query | None:
         """Return the query that a conversation speaks of, where one with these rights was told it."""
-        rows = self._store.rows("SELECT query FROM contexts WHERE conversation = ? AND rights = ?", conversation, rights)
+        rows = self._store.rows(
+            "SELECT query FROM contexts WHERE conversation = ? AND rights = ?", conversation, rights
+        )
         try:
             return query_from_json(json.loads(rows[0]["query"])) if rows else None
         except (ValueError, QueryError):  # written by another version

@@ -67,7 +67,9 @@ def to_webhook(environment: Mapping[str, str] = os.environ, **calling: Any) -> S
         to = parcel.schedule.to
         secret = environment.get(to.secret, "") if to.secret else None
         if secret == "":
-            raise not_delivered(Text(f"{to.secret} is not set, so nothing can be signed.", f"未设置 {to.secret}，无法签名。"))
+            raise not_delivered(
+                Text(f"{to.secret} is not set, so nothing can be signed.", f"未设置 {to.secret}，无法签名。")
+            )
         call_webhook(to.address, parcel_json(parcel), delivery=parcel.delivery, secret=secret, **calling)
 
     return send
@@ -88,7 +90,9 @@ def to_file(home: Path) -> Send:
             case ".json":
                 content = parcel_json(parcel)
         if content is None:
-            raise not_delivered(Text(f"The answer has nothing for {path.name}.", f"此回答没有可写入 {path.name} 的内容。"))
+            raise not_delivered(
+                Text(f"The answer has nothing for {path.name}.", f"此回答没有可写入 {path.name} 的内容。")
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError:
@@ -124,11 +128,21 @@ def scheduler_of(
     senders: dict[str, Send] = {"webhook": to_webhook(), "file": to_file(home)}
     if slack is not None:
         senders["slack"] = slack
-    return Scheduler(reception, path or home / FILE, Runs(home / RUNS, clock), senders, language=language, clock=clock, on_notice=on_notice)
+    return Scheduler(
+        reception,
+        path or home / FILE,
+        Runs(home / RUNS, clock),
+        senders,
+        language=language,
+        clock=clock,
+        on_notice=on_notice,
+    )
 
 
 @contextmanager
-def schedules_run(reception: "Reception", home: Path, slack: Send | None, language: Language, *, on_notice: Callable[[Text], None]) -> Iterator[None]:
+def schedules_run(
+    reception: "Reception", home: Path, slack: Send | None, language: Language, *, on_notice: Callable[[Text], None]
+) -> Iterator[None]:
     """Run the data folder's schedules until the block ends; where another program does, leave them to it."""
     with ExitStack() as held:
         try:

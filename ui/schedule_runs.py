@@ -13,7 +13,7 @@ from wenshu.ui.history import now
 from wenshu.ui.store import Store
 
 VERSIONS = (
-"""
+    """
 CREATE TABLE schedules (name TEXT PRIMARY KEY, timing TEXT NOT NULL, since TEXT NOT NULL, out_since TEXT);
 CREATE TABLE runs (
   schedule TEXT NOT NULL, due TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, changed TEXT NOT NULL,
@@ -74,7 +74,9 @@ class Runs:
         """Return the runs that an ended program left to be done; those that may have been sent become `unknown`."""
         with self._store.together():
             self._store.write("UPDATE runs SET state = 'unknown', changed = ? WHERE state = 'sending' OR (state = 'begun' AND attempts >= ?)", self._moment(), MOST_ATTEMPTS)  # fmt: skip
-            self._store.write("UPDATE runs SET attempts = attempts + 1, changed = ? WHERE state = 'begun'", self._moment())
+            self._store.write(
+                "UPDATE runs SET attempts = attempts + 1, changed = ? WHERE state = 'begun'", self._moment()
+            )
             return self._runs("WHERE state = 'begun' ORDER BY due")
 
     def last(self, name: str) -> Run | None:

@@ -115,15 +115,18 @@ class Scheduler:
             self._seen = seen
         return self._schedules
 
-    def problems(self, schedule: Schedule) -> WenshuError | None:
+    def problems(self, schedule: Schedule) -> tuple[WenshuError, ...]:
         """Return what keeps a schedule from running: a saved question, metric or user that is not there, or no way to send."""
-        try:
-            self._sender(schedule)
-            layer = self._reception.layer(schedule.user)
-            layer.compile(self._plan(schedule)[1].query)
-        except WenshuError as error:
-            return error
-        return None
+        found = []
+        for attempt in (self._sender, self._compile):
+            try:
+                attempt(schedule)
+            except WenshuError as error:
+                found.append(error)
+        return tuple(found)
+
+    def _compile(self, schedule: Schedule) -> None:
+        self._reception.layer(schedule.user).compile(self._plan(schedule)[1].query)
 
     def _attempt(self, schedule: Schedule, due: datetime) -> None:
         """Run a schedule that is due; one that fails leaves the others alone."""
@@ -178,7 +181,9 @@ class Scheduler:
             case Report(template=name, given=given):
                 template = templates_of(assistant.model, layer.policy_fingerprint).get(name)
                 filled = template.filled(given, assistant.model, as_of=layer.as_of(), language=language)
-                return Question(text=template.asked(given, language), language=language, user=schedule.user), filled.plan()
+                return Question(
+                    text=template.asked(given, language), language=language, user=schedule.user
+                ), filled.plan()
             case Alert() as alert:
                 try:
                     text = assistant.model.metric(alert.metric).label.in_(language)
@@ -281,7 +286,9 @@ def _alarm(parcel: Parcel, alert: Alert, found: Departure, column: Column, at: d
     shown = format_number(value if isinstance(value, int | float) else None, column.unit, language)
     of = "；".join(answer.receipt.filters) if answer.receipt else ""
     subject = f"{label}（{of}）" if of and language == "zh" else f"{label} ({of})" if of else label
-    said = Text(f"{subject}, {when}: {shown}, {found.reason.en}.", f"{when}{subject}为 {shown}，{found.reason.zh}。").in_(language)
+    said = Text(
+        f"{subject}, {when}: {shown}, {found.reason.en}.", f"{when}{subject}为 {shown}，{found.reason.zh}。"
+    ).in_(language)
     within = _named(alert, model, language)
     questions = () if within is None else (why(label, found.direction, at, alert.grain, language, within),)
     return replace(parcel, alert=said, questions=questions)
@@ -302,4 +309,8 @@ def _named(alert: Alert, model: Model, language: Language) -> tuple[str, ...] | 
 
 def _failed(answer: Answer) -> EngineError:
     problem = answer.problem
-    return EngineError(problem.code if problem else "no_result", same(problem.message if problem else answer.text), same(problem.hint if problem else ""))
+    return EngineError(
+        problem.code if problem else "no_result",
+        same(problem.message if problem else answer.text),
+        same(problem.hint if problem else ""),
+    )

@@ -24,12 +24,17 @@ LONGEST = 200_000  # characters of the file
 ENDINGS = (".csv", ".json", ".png")
 DATE = "{date}"
 
-CRON = Text("Write five fields, e.g. “0 9 * * mon” for Mondays at 9:00.", "请写五个字段，例如“0 9 * * mon”表示每周一 9:00。")
+CRON = Text(
+    "Write five fields, e.g. “0 9 * * mon” for Mondays at 9:00.", "请写五个字段，例如“0 9 * * mon”表示每周一 9:00。"
+)
 ZONE = Text("Name one such as Asia/Shanghai.", "请写时区名称，例如 Asia/Shanghai。")
 SHAPE = Text("docs/schedules.md shows each key.", "各个键的写法见 docs/schedules.md。")
 WEB = Text("Give an address that begins with https:// or http://.", "请给出以 https:// 或 http:// 开头的地址。")
 FILE = Text("Name a file that ends with .csv, .json or .png.", "请指定以 .csv、.json 或 .png 结尾的文件。")
-SLACK = Text("Give a channel's id, e.g. C0123456789: it ends the address of the channel in a browser.", "请给出频道 ID，例如 C0123456789（见浏览器中频道地址的末尾）。")
+SLACK = Text(
+    "Give a channel's id, e.g. C0123456789: it ends the address of the channel in a browser.",
+    "请给出频道 ID，例如 C0123456789（见浏览器中频道地址的末尾）。",
+)
 
 
 class _Spec(BaseModel):
@@ -162,7 +167,9 @@ def read_schedules(path: Path, *, timezone: str, language: Language) -> tuple[Sc
         return ()
     except (OSError, UnicodeDecodeError):
         fix = Text("Save it as UTF-8 and see that it may be read.", "请保存为 UTF-8 并检查读取权限。")
-        raise mistakes_in(path.name, "schedules_invalid", [Mistake(1, Text("the file cannot be read", "无法读取文件"), fix)]) from None
+        raise mistakes_in(
+            path.name, "schedules_invalid", [Mistake(1, Text("the file cannot be read", "无法读取文件"), fix)]
+        ) from None
     data = read_yaml(text, lines, mistakes) if len(text) <= LONGEST else None
     if not isinstance(data, dict) and not mistakes:
         mistakes.append(Mistake(1, Text("the file holds no schedules", "文件中没有定时任务"), SHAPE))
@@ -185,7 +192,9 @@ class _Reading:
     def schedule(self, item: Any, timezone: str, language: Language) -> Schedule | None:
         before = len(self._mistakes)
         if not NAME.fullmatch(self._name):
-            self._wrong((), Text(f"“{self._name[:60]}” is no name for a schedule", f"“{self._name[:60]}”不能作为名称"), SHAPE)
+            self._wrong(
+                (), Text(f"“{self._name[:60]}” is no name for a schedule", f"“{self._name[:60]}”不能作为名称"), SHAPE
+            )
         try:
             spec = ScheduleSpec.model_validate(item)
         except ValidationError as error:
@@ -228,15 +237,23 @@ class _Reading:
         if spec.webhook is not None:
             if _is_web(spec.webhook):
                 return Destination(kind="webhook", address=spec.webhook, secret=spec.secret)
-            self._wrong(("to", "webhook"), Text(f"“{spec.webhook[:80]}” cannot be called", f"无法访问“{spec.webhook[:80]}”"), WEB)
+            self._wrong(
+                ("to", "webhook"),
+                Text(f"“{spec.webhook[:80]}” cannot be called", f"无法访问“{spec.webhook[:80]}”"),
+                WEB,
+            )
         elif spec.file is not None:
             if spec.file.endswith(ENDINGS):
                 return Destination(kind="file", address=spec.file)
-            self._wrong(("to", "file"), Text(f"“{spec.file[:80]}” cannot be written", f"无法写入“{spec.file[:80]}”"), FILE)
+            self._wrong(
+                ("to", "file"), Text(f"“{spec.file[:80]}” cannot be written", f"无法写入“{spec.file[:80]}”"), FILE
+            )
         elif spec.slack is not None:
             if spec.slack.isalnum() and spec.slack.isascii() and spec.slack[:1] in "CGD":
                 return Destination(kind="slack", address=spec.slack)
-            self._wrong(("to", "slack"), Text(f"“{spec.slack[:80]}” is no channel", f"“{spec.slack[:80]}”不是频道 ID"), SLACK)
+            self._wrong(
+                ("to", "slack"), Text(f"“{spec.slack[:80]}” is no channel", f"“{spec.slack[:80]}”不是频道 ID"), SLACK
+            )
         return None
 
     def _sends(self, spec: ScheduleSpec) -> Report | Alert | None:
@@ -246,7 +263,9 @@ class _Reading:
         try:
             rules = tuple(_rules(alert.rule))
         except ValueError as error:
-            self._wrong(where, Text(f"“{error}” is no share", f"“{error}”不是比例"), Text("Write e.g. 20%.", "例如 20%。"))
+            self._wrong(
+                where, Text(f"“{error}” is no share", f"“{error}”不是比例"), Text("Write e.g. 20%.", "例如 20%。")
+            )
             return None
         if not rules:
             self._wrong(where, Text("the rule is empty", "规则为空"), SHAPE)

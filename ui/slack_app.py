@@ -38,24 +38,28 @@ from wenshu.ui.slack_setup import COMMAND, PATH, SlackSettings, lacking_scopes, 
 MOST_RETRIES = 8
 SECONDS = 30  # that a call of Slack may take
 LARGEST_BODY = 1_000_000
+MISSHAPEN = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 NOT_THERE = ("not_in_channel", "channel_not_found", "is_archived", "restricted_action")
 
 WORKING = Text("is looking at the data…", "正在查询数据…")
 ASKED = Text("asked", "提问")
 IN_PRIVATE = Text(
-    "I have answered you in a direct message, as not everybody here may see this.", "已通过私信回答您，因为此频道中并非人人可以查看。"
+    "I have answered you in a direct message, as not everybody here may see this.",
+    "已通过私信回答您，因为此频道中并非人人可以查看。",
 )
 NO_FILES = Text("The chart or table could not be sent: {}", "图表或表格文件未能发送：{}")
 WELCOME = Text("Ask me about your data, in English or Chinese.", "请用中文或英文询问数据。")
 TRY = Text("For example", "例如")
-HOW_TO_ASK = Text(f"Write a question after {COMMAND}, e.g. {COMMAND} {{}}", f"请在 {COMMAND} 后写上问题，例如 {COMMAND} {{}}")
+HOW_TO_ASK = Text(
+    f"Write a question after {COMMAND}, e.g. {COMMAND} {{}}", f"请在 {COMMAND} 后写上问题，例如 {COMMAND} {{}}"
+)
 
 ASKS = re.compile(rf"{ACTION}:\d+")
 
 log = logging.getLogger("wenshu.ui")
 
 
-class _UnreachedRetryHandler(RetryHandler):
+class _Unreached(RetryHandler):
     """Makes a call again that never reached Slack; one whose answer was lost may have done its work."""
 
     def _can_retry(self, *, error: Exception | None = None, **_: Any) -> bool:
@@ -68,12 +72,14 @@ class SlackMessenger:
     name = "slack"
 
     def __init__(self, settings: SlackSettings, on_notice: Callable[[Text], None] = log.warning) -> None:
-        retries = [RateLimitErrorRetryHandler(max_retry_count=MOST_RETRIES), _UnreachedRetryHandler(max_retry_count=3)]
+        retries = [RateLimitErrorRetryHandler(max_retry_count=MOST_RETRIES), _Unreached(max_retry_count=3)]
         quiet = logging.getLogger("wenshu.slack")
         quiet.setLevel(logging.CRITICAL)
         self.client = WebClient(
             settings.bot_token, base_url=settings.api, timeout=SECONDS, retry_handlers=retries, logger=quiet
         )
+        # what only shows that something is at work must not keep it waiting
+        self._hurried = WebClient(settings.bot_token, base_url=settings.api, timeout=5, retry_handlers=[], logger=quiet)
         self._on_notice = on_notice
         known = self._called(lambda: self.client.auth_test())
         self.team, self.bot = str(known["team_id"]), str(known["user_id"])
@@ -86,11 +92,15 @@ class SlackMessenger:
         """Show beside the thread that a question is being answered, where Slack shows such a thing."""
         if not message.shared and message.place.get("thread"):
             try:
-                self.client.assistant_threads_setStatus(
+                self._hurried.assistant_threads_setStatus(
                     channel_id=message.place["channel"], thread_ts=message.place["thread"],
                     status=WORKING.in_(language_of(message.text)),
                 )  # fmt: skip
-            except (SlackApiError, SlackRequestError, OSError):  # not an assistant's thread, or one that has no such rights
+            except (
+                SlackApiError,
+                SlackRequestError,
+                OSError,
+            ):  # not an assistant's thread, or one that has no such rights
                 log.debug("no status was shown", exc_info=True)
 
     def open(self, reply: Reply) -> Thread:
@@ -104,7 +114,10 @@ class SlackMessenger:
         said, files = slack_message(answer, message.text)
         blocks = said.blocks
         if message.place.get("clicked") and not reply.private:
-            blocks = (small_print(f"<@{message.account}> {ASKED.in_(answer.language)}: {escaped(message.text)}"), *blocks)
+            blocks = (
+                small_print(f"<@{message.account}> {ASKED.in_(answer.language)}: {escaped(message.text)}"),
+                *blocks,
+            )
         posted = self._called(lambda: self._post(channel, parent, SlackMessage(text=said.text, blocks=blocks)))
         self.upload(channel, parent, (*chart_of(answer, message.text), *files), answer.language)
         if reply.private and message.shared:
@@ -145,7 +158,12 @@ class SlackMessenger:
         if not files:
             return
         uploads = [
-            {"filename": file.name, "title": file.name, "content": file.content, "alt_txt": file.alt_text[:1_000] or None}
+            {
+                "filename": file.name,
+                "title": file.name,
+                "content": file.content,
+                "alt_txt": file.alt_text[:1_000] or None,
+            }
             for file in files
         ]
         try:
@@ -175,10 +193,23 @@ class SlackMessenger:
         return str(self.client.conversations_open(users=account)["channel"]["id"])
 
     def _post(self, channel: str, thread: str | None, message: SlackMessage) -> SlackResponse:
-        return self.client.chat_postMessage(
-            channel=channel, thread_ts=thread, text=message.text, blocks=list(message.blocks),
-            unfurl_links=False, unfurl_media=False,
-        )  # fmt: skip
+        def post(blocks: list[dict[str, Any]] | None) -> SlackResponse:
+            return self.client.chat_postMessage(
+                channel=channel,
+                thread_ts=thread,
+                text=message.text,
+                blocks=blocks,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+
+        try:
+            return post(list(message.blocks))
+        except SlackApiError as error:
+            if error.response["error"] not in MISSHAPEN:
+                raise
+            log.warning("Slack did not take the blocks of a message: %s", error.response["error"])
+            return post(None)
 
     def _called(self, call: Callable[[], Any]) -> Any:
         """Return what a call gives; an error that Slack names becomes one that people can act on."""
@@ -321,6 +352,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 async def _send(send: Send, response: BoltResponse) -> None:
     body = response.body.encode() if isinstance(response.body, str) else b""
     headers = [(key.encode(), value.encode()) for key, values in response.headers.items() for value in values]
-    headers = [pair for pair in headers if pair[0].lower() != b"content-length"] + [(b"content-length", str(len(body)).encode())]
+    headers = [pair for pair in headers if pair[0].lower() != b"content-length"] + [
+        (b"content-length", str(len(body)).encode())
+    ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

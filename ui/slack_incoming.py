@@ -16,7 +16,12 @@ SPOKEN = (None, "file_share", "thread_broadcast")  # kinds of messages that a pe
 def teams_in(body: Json) -> set[str]:
     """Return the workspaces that a request names: the one it is for and the one of its sender."""
     event, team, user = _part(body, "event"), _part(body, "team"), _part(body, "user")
-    named = [body.get("team_id"), team.get("id"), user.get("team_id"), *(event.get(key) for key in ("team", "user_team", "source_team"))]
+    named = [
+        body.get("team_id"),
+        team.get("id"),
+        user.get("team_id"),
+        *(event.get(key) for key in ("team", "user_team", "source_team")),
+    ]
     return {str(each) for each in named if each}
 
 

@@ -42,7 +42,9 @@ RECEIPT_LINES = 8
 FILE_HAS_ALL = Text("The first {} of {} rows; the file has all of them.", "显示前 {} 行，共 {} 行；完整数据见文件。")
 TABLE_IN_FILE = Text("The table has {} rows; see the file.", "表格共 {} 行，见文件。")
 
-SEPARATED = "\u200b"  # a zero-width space: lets a mark count beside Chinese characters, and keeps :words: from being emoji
+SEPARATED = (
+    "\u200b"  # a zero-width space: lets a mark count beside Chinese characters, and keeps :words: from being emoji
+)
 ALIKE = {"*": "∗", "_": "ˍ", "~": "∼", "`": "'"}
 MARKS = re.compile(r"(?<![^\W_])[*_~`]|[*_~`](?![^\W_])")
 EMOJI = re.compile(r":(?=[\w+'-]+:)")
@@ -165,7 +167,9 @@ def _texts(block: "Paragraph | Bullets | Notice | KeyFigures", language: Languag
             lines = []
             for figure in block.figures:
                 beside = ", ".join(escaped(text) for text in (figure.change, figure.before, figure.counts) if text)
-                lines.append(f"{escaped(figure.label)}{colon}{_bold(escaped(figure.value))}" + (f" ({beside})" if beside else ""))
+                lines.append(
+                    f"{escaped(figure.label)}{colon}{_bold(escaped(figure.value))}" + (f" ({beside})" if beside else "")
+                )
             yield from _pieces(lines)
         case _:
             assert_never(block)

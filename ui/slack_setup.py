@@ -109,7 +109,9 @@ def slack_failure(code: str, *, needed: str = "", method: str = "") -> EngineErr
         scope = needed or "?"
         if scope == "connections:write":
             name = "SLACK_APP_TOKEN"
-            return EngineError("slack_scopes", Text(f"{name} lacks the scope {scope}.", f"{name} 缺少权限 {scope}。"), _where(name))
+            return EngineError(
+                "slack_scopes", Text(f"{name} lacks the scope {scope}.", f"{name} 缺少权限 {scope}。"), _where(name)
+            )
         return EngineError(
             "slack_scopes",
             Text(f"The Slack app lacks the scope {scope}.", f"Slack 应用缺少权限 {scope}。"),
@@ -140,7 +142,12 @@ def manifest(url: str | None = None) -> Json:
             Text("Give e.g. --url https://wenshu.example.com.", "例如 --url https://wenshu.example.com。"),
         )
     address = {} if url is None else {"request_url": url.rstrip("/").removesuffix(PATH) + PATH}
-    command: Json = {"command": COMMAND, "description": "Ask about users, retention and purchases. 询问数据", "usage_hint": "上个月各渠道的成交额", "should_escape": False}
+    command: Json = {
+        "command": COMMAND,
+        "description": "Ask about users, retention and purchases. 询问数据",
+        "usage_hint": "上个月各渠道的成交额",
+        "should_escape": False,
+    }
     if url is not None:
         command["url"] = address["request_url"]
     return {

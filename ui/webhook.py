@@ -64,4 +64,6 @@ def call_webhook(
 
 def not_delivered(problem: Text) -> EngineError:
     """Return the error that says that something has not arrived, for certain."""
-    return EngineError("not_delivered", problem, Text("See that the destination is as it should be.", "请检查发送目的地。"))
+    return EngineError(
+        "not_delivered", problem, Text("See that the destination is as it should be.", "请检查发送目的地。")
+    )

@@ -214,7 +214,7 @@ def asked(port: int, name: str, question: str, session: str) -> str:
     return said
 
 
-ROUTES = ["/", "/theme.css", "/favicon.ico", "/gradio_api/queue/data?session_hash=s", "/gradio_api/heartbeat/s", "/complete?text=gm", "/assets/x.js"]
+ROUTES = ["/", "/theme.css", "/gradio_api/queue/data?session_hash=s", "/gradio_api/heartbeat/s", "/complete?text=gm", "/assets/x.js"]
 POSTS = ["/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"]
 
 

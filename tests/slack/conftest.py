@@ -64,7 +64,9 @@ class Office:
 
 
 @contextmanager
-def office(reception: Reception, *, inbox: Path | None = None, everyone: str | None = None, api: fake.SlackApi | None = None) -> Iterator[Office]:
+def office(
+    reception: Reception, *, inbox: Path | None = None, everyone: str | None = None, api: fake.SlackApi | None = None
+) -> Iterator[Office]:
     with ExitStack() as held:
         opened = Office(api or held.enter_context(fake.slack_api()), reception, inbox, everyone)
         opened.bridge.start()
@@ -94,7 +96,9 @@ def guarded_reception(shop, tmp_path_factory) -> Iterator[Reception]:
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "shop.yml").write_text(MODEL.read_text("utf-8") + POLICIES, "utf-8")
     (folder / "users.yml").write_text(USERS, "utf-8")
-    reception = reception_of(str(folder / "shop.yml"), shop, PlannerName.RULES, "en", folder / "users.yml", door="slack")
+    reception = reception_of(
+        str(folder / "shop.yml"), shop, PlannerName.RULES, "en", folder / "users.yml", door="slack"
+    )
     yield reception
     reception.close()
 

@@ -43,7 +43,9 @@ class SlackApi:
     scopes: str = SCOPES
     calls: list[Call] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
-    trouble: Callable[[str, dict[str, Any]], tuple[int, dict[str, str], dict[str, Any]] | None] = lambda method, sent: None
+    trouble: Callable[[str, dict[str, Any]], tuple[int, dict[str, str], dict[str, Any]] | None] = lambda method, sent: (
+        None
+    )
     absent: set[str] = field(default_factory=set)  # channels the app is not in
     socket: str = ""
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -147,7 +149,11 @@ def slack_api() -> Iterator[SlackApi]:
         def _reply(self, status: int, headers: dict[str, str], answer: dict[str, Any]) -> None:
             text = json.dumps(answer).encode()
             self.send_response(status)
-            for name, value in {"content-type": "application/json", "content-length": str(len(text)), **headers}.items():
+            for name, value in {
+                "content-type": "application/json",
+                "content-length": str(len(text)),
+                **headers,
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text)
@@ -194,7 +200,9 @@ def signed(body: bytes, *, secret: str = SECRET, age: float = 0) -> dict[str, st
     return {"x-slack-request-timestamp": moment, "x-slack-signature": f"v0={digest}"}
 
 
-def post(address: str, body: dict[str, Any], *, form: bool = False, headers: dict[str, str] | None = None) -> tuple[int, str]:
+def post(
+    address: str, body: dict[str, Any], *, form: bool = False, headers: dict[str, str] | None = None
+) -> tuple[int, str]:
     """Send the bridge what Slack sends: JSON, or a form for commands and clicks. Return the status and the body."""
     if form:
         fields = body if "command" in body else {"payload": json.dumps(body)}
@@ -220,7 +228,9 @@ def moment() -> str:
         return f"1700000000.{next(_times):06}"
 
 
-def event(kind: str, text: str, *, user: str = "U1", channel: str = "C1", thread: str | None = None, **more: Any) -> dict[str, Any]:
+def event(
+    kind: str, text: str, *, user: str = "U1", channel: str = "C1", thread: str | None = None, **more: Any
+) -> dict[str, Any]:
     """Return the event of a message as Slack sends it."""
     ts = more.pop("ts", None) or moment()
     body = {"type": kind, "user": user, "text": text, "ts": ts, "channel": channel, "event_ts": ts, "team": TEAM}

@@ -7,7 +7,9 @@ import pytest
 
 from wenshu.ui.cron import parse_cron
 
-NEW_YORK, SHANGHAI, APIA, LORD_HOWE = (ZoneInfo(name) for name in ("America/New_York", "Asia/Shanghai", "Pacific/Apia", "Australia/Lord_Howe"))
+NEW_YORK, SHANGHAI, APIA, LORD_HOWE = (
+    ZoneInfo(name) for name in ("America/New_York", "Asia/Shanghai", "Pacific/Apia", "Australia/Lord_Howe")
+)
 
 
 def due(expression: str, zone: ZoneInfo, start: str, count: int) -> list[str]:

@@ -5,7 +5,6 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -87,7 +86,12 @@ class Desk:
         if self.slack is not None:
             senders["slack"] = self.slack
         self.scheduler = Scheduler(
-            self.reception, self.home / "schedules.yml", self.runs, senders, clock=lambda: self.now, on_notice=self.notices.append
+            self.reception,
+            self.home / "schedules.yml",
+            self.runs,
+            senders,
+            clock=lambda: self.now,
+            on_notice=self.notices.append,
         )
         self.scheduler.start()
 
@@ -225,7 +229,9 @@ def test_what_fails_is_told_and_leaves_the_others_alone(desk, receiver):
 
 
 def test_a_report_becomes_a_file_of_its_day(desk):
-    desk.write("daily:\n  template: top_products\n  set: {period: 上个月}\n  cron: 0 1 * * *\n  timezone: Asia/Tokyo\n  to: {file: 'r/top-{date}.csv'}\n")
+    desk.write(
+        "daily:\n  template: top_products\n  set: {period: 上个月}\n  cron: 0 1 * * *\n  timezone: Asia/Tokyo\n  to: {file: 'r/top-{date}.csv'}\n"
+    )
     desk.at("2026-11-22 16:30")
     rows = (desk.home / "r" / "top-2026-11-23.csv").read_text("utf-8-sig").splitlines()
     assert len(rows) == 11 and rows[0].startswith("商品")
@@ -344,7 +350,9 @@ def test_an_alert_comes_to_slack_with_its_chart_and_the_question_for_its_cause(s
         messenger = SlackMessenger(SlackSettings(bot_token="xoxb-1", api=f"{api.address}/api/"))
         desk = Desk(reception, tmp_path, SlackDestination(messenger, Inbox(None), reception))
         filters = "filters: [{dimension: city, value: Rome}]"
-        desk.write(f"watch:\n  alert: {{metric: sales, rule: {{change: {{down: 20%}}}}, {filters}}}\n  cron: 0 6 * * *\n  to: {{slack: C1}}\n")
+        desk.write(
+            f"watch:\n  alert: {{metric: sales, rule: {{change: {{down: 20%}}}}, {filters}}}\n  cron: 0 6 * * *\n  to: {{slack: C1}}\n"
+        )
         desk.at("2026-11-24 06:00")
         [posted] = api.posts("C1")
         assert "较前一期的 100 下降 40.0%" in fake.said(posted) and "Rome" in fake.said(posted)

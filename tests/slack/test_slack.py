@@ -49,11 +49,15 @@ def test_an_assistant_thread_is_greeted_once_and_shows_that_it_works(desk):
     body = {"type": "event_callback", "team_id": TEAM, "event_id": "EvA", "event": event}
     for _ in range(3):
         assert desk.post(body)[0] == 200
-    prompts = desk.api.wait(lambda: [c for c in desk.api.of("assistant.threads.setSuggestedPrompts")])[0].sent["prompts"]
+    prompts = desk.api.wait(lambda: [c for c in desk.api.of("assistant.threads.setSuggestedPrompts")])[0].sent[
+        "prompts"
+    ]
     assert 1 <= len(prompts) <= 4 and all(each["title"] and each["message"] for each in prompts)
     desk.asked(direct(USERS, user="U5", thread=thread["thread_ts"]))
     assert len(desk.api.posts("DU5", thread["thread_ts"])) == 2  # the greeting and the answer
-    assert {"channel_id": "DU5", "thread_ts": thread["thread_ts"]}.items() <= desk.api.of("assistant.threads.setStatus")[-1].sent.items()
+    assert {"channel_id": "DU5", "thread_ts": thread["thread_ts"]}.items() <= desk.api.of(
+        "assistant.threads.setStatus"
+    )[-1].sent.items()
     event = {"type": "assistant_thread_context_changed", "assistant_thread": thread, "event_ts": fake.moment()}
     assert desk.post(body | {"event": event, "event_id": "EvB"})[0] == 200
 
@@ -210,7 +214,9 @@ def test_a_call_that_comes_too_often_is_made_again_when_slack_says(opened, open_
     assert len(turned_away) == 2 and [answer["ts"]] == [post["ts"] for post in office.api.posts()]
 
 
-@pytest.mark.parametrize("failure", [(500, {}, {"ok": False, "error": "internal_error"}), (200, {}, {"ok": False, "error": "fatal_error"})])
+@pytest.mark.parametrize(
+    "failure", [(500, {}, {"ok": False, "error": "internal_error"}), (200, {}, {"ok": False, "error": "fatal_error"})]
+)
 def test_an_answer_that_may_have_arrived_is_not_sent_again(opened, open_reception, failure):
     office = opened(open_reception)
     answers = []
@@ -227,10 +233,21 @@ def test_an_answer_that_may_have_arrived_is_not_sent_again(opened, open_receptio
     assert len(answers) == 1 and "interrupted" in note["text"] and note["channel"] == "DU1"
 
 
+def test_blocks_that_slack_does_not_take_leave_the_words(opened, open_reception):
+    office = opened(open_reception)
+    office.api.trouble = lambda method, sent: (
+        (200, {}, {"ok": False, "error": "invalid_blocks"}) if sent.get("blocks") else None
+    )
+    answer = office.asked(mention(USERS))
+    assert "came to 600" in answer["text"] and not answer.get("blocks")
+
+
 def test_a_chart_that_cannot_be_sent_is_owned_up_to(opened, open_reception):
     office = opened(open_reception)
     office.api.trouble = lambda method, sent: (
-        (200, {}, {"ok": False, "error": "missing_scope", "needed": "files:write"}) if method.startswith("files.") else None
+        (200, {}, {"ok": False, "error": "missing_scope", "needed": "files:write"})
+        if method.startswith("files.")
+        else None
     )
     answer = office.asked(mention(GMV))
     note = office.api.wait(lambda: office.api.posts("C1", answer["thread_ts"])[1:])[0]
@@ -257,7 +274,9 @@ def test_where_people_are_told_apart_a_channel_learns_nothing(opened, guarded_re
     for user, province in (("ULIN", "上海"), ("UWEI", "广东")):
         body = mention("各省份的用户数", user=user)
         assert office.post(body)[0] == 200
-        question, answer = office.api.wait(lambda u=user: len(office.api.posts(f"D{u}")) == 2 and office.api.posts(f"D{u}"))
+        question, answer = office.api.wait(
+            lambda u=user: len(office.api.posts(f"D{u}")) == 2 and office.api.posts(f"D{u}")
+        )
         assert answer["thread_ts"] == question["ts"] and province in said(answer)
         numbers[user] = said(answer)
         [hint] = office.api.wait(lambda u=user: [c for c in office.api.of("chat.postEphemeral") if c.sent["user"] == u])

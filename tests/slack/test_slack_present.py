@@ -50,7 +50,14 @@ def test_a_value_notifies_nobody_links_nowhere_and_breaks_nothing(value):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("sign_up", "sign_up"), ("3*4", "3*4"), ("*x*", "∗x∗"), ("10:30:00", "10:30:00"), ("snake_case_name", "snake_case_name"), ("5 > 3", "5 &gt; 3")],
+    [
+        ("sign_up", "sign_up"),
+        ("3*4", "3*4"),
+        ("*x*", "∗x∗"),
+        ("10:30:00", "10:30:00"),
+        ("snake_case_name", "snake_case_name"),
+        ("5 > 3", "5 &gt; 3"),
+    ],
 )
 def test_a_value_is_shown_as_it_is(value, shown):
     assert escaped(value).replace("\u200b", "") == shown
@@ -58,7 +65,11 @@ def test_a_value_is_shown_as_it_is(value, shown):
 
 @pytest.mark.parametrize(("rows", "files", "lines"), [(1, 0, 1), (20, 0, 20), (21, 1, 10), (3_000, 1, 10)])
 def test_a_table_is_a_code_block_or_a_file(rows, files, lines):
-    _, shown, made = sent(Answer(id="1", status="answered", language="zh", text="好", table=table([(f"city {n}", n) for n in range(rows)])))
+    _, shown, made = sent(
+        Answer(
+            id="1", status="answered", language="zh", text="好", table=table([(f"city {n}", n) for n in range(rows)])
+        )
+    )
     assert len(made) == files and all(len(file.content.decode("utf-8-sig").splitlines()) == rows + 1 for file in made)
     assert shown.split("```")[1].strip().count("\n") - 1 == lines
     assert files == 0 or f"{rows:,}" in shown
@@ -78,7 +89,11 @@ def test_words_come_out_of_the_form_that_slack_gives_them():
 def test_a_message_has_one_name_whichever_event_brings_it():
     first = fake.mention("GMV", channel="C5")
     twin = first | {"event_id": "EvOther"}
-    assert message_of(first, "UBOT").key == message_of(twin, "UBOT").key != message_of(fake.mention("GMV", channel="C5"), "UBOT").key
+    assert (
+        message_of(first, "UBOT").key
+        == message_of(twin, "UBOT").key
+        != message_of(fake.mention("GMV", channel="C5"), "UBOT").key
+    )
 
 
 def test_each_click_is_its_own():

@@ -236,7 +236,7 @@ def test_questions_are_saved_run_shared_and_changed(at_desk, templates, desk_add
 
 
 def test_a_saved_question_is_shared_matched_and_verified(at_desk, templates) -> None:
-    ann = at_desk("en", name="ann")
+    ann = at_desk("en", name="shares")
     ann.answer(ann.ask("AOV by device last month")).locator("[data-do=save_form]").click()
     form = ann.page.locator("#panel form.stack")
     form.locator("[name=title]").fill("Basket by device")
@@ -252,7 +252,7 @@ def test_a_saved_question_is_shared_matched_and_verified(at_desk, templates) -> 
     ann.page.wait_for_function("navigator.clipboard.readText().then((text) => text.includes('template=basket'))")
     link = ann.page.evaluate("navigator.clipboard.readText()")
 
-    bob = at_desk("zh", name="bob")
+    bob = at_desk("zh", name="isshown")
     bob.page.goto("about:blank")
     bob.page.goto(link)
     assert "Basket by device" in bob.answer(1).locator(".verified").inner_text()

@@ -4,6 +4,7 @@ import http.client
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from openpyxl import Workbook
 
@@ -35,13 +36,14 @@ def upload_address(assistant, tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture
 def files(tmp_path) -> dict[str, Path]:
-    """Write a GBK file, a workbook, an empty file and one that is no table."""
-    found = {name: tmp_path / name for name in ("订单.csv", "orders.xlsx", "empty.csv", "broken.xlsx")}
+    """Write a GBK file, a workbook, a Parquet file, an empty file and one that is no table."""
+    found = {name: tmp_path / name for name in ("订单.csv", "orders.xlsx", "stores.parquet", "empty.csv", "broken.xlsx")}
     found["订单.csv"].write_bytes("\n".join(",".join(map(str, row)) for row in ROWS).encode("gbk"))
     book = Workbook()
     for row in ROWS:
         book.active.append(row)
     book.save(found["orders.xlsx"])
+    duckdb.sql("SELECT * FROM (VALUES ('东店', '北京'), ('西店', '成都')) AS s(门店, 所在城市)").write_parquet(str(found["stores.parquet"]))
     found["empty.csv"].write_bytes(b"")
     found["broken.xlsx"].write_bytes(b"PK\x03\x04 nothing of a workbook")
     return found
@@ -59,9 +61,11 @@ def test_files_become_data_to_ask(visit, upload_address, files, request, languag
         page.set_input_files("#panel input[type=file]", files[bad])
         page.click("#panel .upload .go")
         page.wait_for_function("name => document.querySelector('#panel .upload [role=alert]').textContent.includes(name)", arg=bad)
-    page.set_input_files("#panel input[type=file]", files["订单.csv" if language == "zh" else "orders.xlsx"])
+    brought = ["订单.csv"] if language == "zh" else ["orders.xlsx", "stores.parquet"]
+    page.set_input_files("#panel input[type=file]", [files[name] for name in brought])
+    assert [each.split("\n")[0] for each in page.locator("#panel .files li span").all_inner_texts()] == brought
     page.click("#panel .upload .go")
-    page.wait_for_selector("#panel [data-ask-anew]", timeout=60_000)
+    page.wait_for_selector("#panel [data-ask-anew]")
     assert "12" in page.locator("#panel ul").inner_text(), "it says how many rows were read"
     assert no_wider_than_the_window(page)
 

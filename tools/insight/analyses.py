@@ -1,10 +1,16 @@
 """Owns the list of analyses there are. A new one is a module of its own and one line here."""
 
+from wenshu.tools.insight.campaign import CampaignReview
 from wenshu.tools.insight.drivers import Drivers
+from wenshu.tools.insight.experiment import Experiment
 from wenshu.tools.insight.insight import Analysis
+from wenshu.tools.insight.key_actions import KeyActions
 from wenshu.tools.insight.unusual import Unusual
 
 ANALYSES: tuple[type[Analysis], ...] = (
     Drivers,
     Unusual,
+    Experiment,
+    KeyActions,
+    CampaignReview,
 )  # fmt: skip

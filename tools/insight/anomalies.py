@@ -15,6 +15,8 @@ from datetime import date, timedelta
 from functools import cache
 from statistics import fmean, median
 
+from wenshu.tools.insight.chance import tail
+
 WEEKS, LEVEL_WEEKS = 8, 4  # that the expectation of a day is learnt from
 FEWEST_DAYS = 28  # of them there must be data
 MAD_TO_DEVIATION = 1.4826
@@ -56,7 +58,8 @@ def judge_days(
     """
     scaled = {day: _to_scale(value, rooted) for day, value in values.items() if value is not None}
     least = POISSON if counted else 0.0
-    return tuple(_judged(scaled, day, rooted, festive, least) for day in days if _enough(scaled, day, festive))
+    judged = [day for day in days if _enough(scaled, day, festive)]
+    return tuple(_judged(values[day] or 0.0, scaled, day, rooted, festive, least) for day in judged)
 
 
 def unusual_days(series: Mapping[str, Sequence[Day]], rate: float = RATE) -> dict[str, tuple[Day, ...]]:
@@ -87,28 +90,15 @@ def runs(days: Sequence[Day], gap: int = 2) -> Iterator[tuple[Day, ...]]:
         yield tuple(run)
 
 
-def tail(deviations: float, degrees: int = TAIL) -> float:
-    """Return how often Student's t of an even number of degrees of freedom is further from zero, on either side.
-
-    >>> round(tail(2.306), 4)
-    0.05
-    """
-    angle = math.atan(abs(deviations) / math.sqrt(degrees))
-    term = total = 1.0
-    for k in range(1, degrees // 2):
-        term *= (2 * k - 1) / (2 * k) * math.cos(angle) ** 2
-        total += term
-    return max(0.0, 1.0 - math.sin(angle) * total)
-
-
-def _judged(scaled: Mapping[date, float], day: date, rooted: bool, festive: Collection[date], least: float) -> Day:
+def _judged(
+    value: float, scaled: Mapping[date, float], day: date, rooted: bool, festive: Collection[date], least: float
+) -> Day:
     expected, deviation = _expectation(scaled, day, festive, least)
-    value = scaled[day]
-    deviations = (value - expected) / deviation if deviation else 0.0
+    deviations = (scaled[day] - expected) / deviation if deviation else 0.0
     degrees = COUNT_TAIL if least else TAIL
     reach = _reach(BAND, degrees) * deviation
     return Day(
-        day=day, value=_from_scale(value, rooted), expected=_from_scale(expected, rooted), low=_from_scale(expected - reach, rooted),
+        day=day, value=value, expected=_from_scale(expected, rooted), low=_from_scale(expected - reach, rooted),
         high=_from_scale(expected + reach, rooted), deviations=deviations, chance=tail(deviations, degrees), explained=day in festive,
     )  # fmt: skip
 

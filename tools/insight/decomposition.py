@@ -8,8 +8,12 @@ its mean rate lies from the whole's, its rate effect the change of its rate time
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, median
+from statistics import median
 
+from wenshu.tools.insight.chance import tail
+
+MOST_DEGREES = 200  # of freedom, from which on a tail is the normal's
+SKEW = 8.0  # rows of an amount that make up for one row of a count
 FEWEST_PARTS = 5  # from which on the noise between parts can be judged
 MEDIAN_CHI_SQUARE = 0.454936  # of one degree of freedom: turns a median of squares into a variance
 
@@ -176,12 +180,27 @@ def standouts(parts: Sequence[Part], dispersed: float, tested: int, rate: float,
         if not scored:
             break
         deviations, part, deviation = max(scored, key=lambda one: one[0])
-        chance = 2 * (1 - NormalDist().cdf(deviations))
+        chance = tail(deviations, _degrees(part, every_but(every, part), dispersed, way))
         if chance > rate * (len(found) + 1) / tested:
             break
         found.append(Standout(part, _in_the_whole(part, deviation, whole(parts)), deviations * way))
         left.remove(part)
     return tuple(found)
+
+
+def _degrees(part: Part, rest: Part, dispersed: float, way: int) -> int:
+    """Return degrees of freedom for the tail of a part's deviation: few where few rows make it up, which are skewed.
+
+    A sum falls no further than to nothing, so that its lower side is shorter.
+    """
+    if part.before.base is None:
+        growth = rest.now.top / rest.before.top
+        rows = growth * part.before.top / dispersed * (2 if way < 0 else 1)
+    else:
+        fewest, mean = min(part.before.base, part.now.base or 0.0), rest.now.value or 0.0
+        is_share = all(side.top <= (side.base or 0.0) for side in (part.before, part.now, rest.before, rest.now))
+        rows = fewest * min(mean, 1 - mean) if is_share else fewest / SKEW
+    return 2 * max(2, min(MOST_DEGREES, int(rows)) // 2)
 
 
 def _in_the_whole(part: Part, deviation: float, every: Part) -> float:

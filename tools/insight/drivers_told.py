@@ -9,6 +9,7 @@ from wenshu.semantic_layer.periods import DateRange, Grain, calendar_grain
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Text
+from wenshu.tools.chart_marks import EVERYTHING
 from wenshu.tools.insight.calendar_causes import Calendar
 from wenshu.tools.insight.decomposition import Effect, Part, decompose, whole
 from wenshu.tools.insight.history import Usual
@@ -19,7 +20,7 @@ from wenshu.tools.insight.split import Key, Split
 from wenshu.tools.query import QueryResult
 from wenshu.tools.wording import Wording, bucket_label
 
-ALL, REST = "", OTHERS
+ALL, REST = EVERYTHING, OTHERS
 CERTAIN = 5.0  # deviations from the rest, from which on the finding is called sure
 MOST_AGAINST, MOST_NAMED = 2, 3
 WORTH_A_LOOK = 2.0  # deviations of the part furthest from the rest, from which on it is told as a lead

@@ -100,6 +100,12 @@ def outcome_parts(rows: UserRows, model: Model, spec: str) -> dict[str, exp.Quer
             return _since(rows, _aggregate(model, metric.back), window, "metric_rows", "per_user", fold="any", times=metric.times)
         case LifetimeValue():
             return _since(rows, _aggregate(model, metric.value), Window(high=metric.days), "metric_rows", "per_user")
+        case Aggregate() if metric.aggregation is Aggregation.AVERAGE:
+            return {
+                **_since(rows, metric, Window(), "over_rows", "over", fold="sum"),
+                **_since(rows, metric, Window(), "under_rows", "under", fold="count"),
+                "per_user": rows.statement(BOTH, {}),
+            }
         case Aggregate():
             return _since(rows, metric, Window(), "metric_rows", "per_user")
         case _:
@@ -138,8 +144,7 @@ def is_testable(model: Model, spec: str) -> bool:
             case Ratio():
                 return all(is_testable(model, name) and isinstance(model.metric(name), Aggregate) for name in (metric.numerator, metric.denominator))
             case Aggregate():
-                fold_of(metric)
-                return True
+                return metric.aggregation is Aggregation.AVERAGE or bool(fold_of(metric))
             case Retention():
                 return metric.step in UNIT_DAYS
             case _:

@@ -28,6 +28,7 @@ from wenshu.tools.insight.split import Key, Sides, Split, fetch, fetch_whole
 DEEPEST = 3  # city × category × brand
 STANDS_OUT, LIKELY = 0.01, 0.10  # false discovery rates: by itself, and where the whole is known to have moved unusually
 ANY = 1.0  # a rate that everything passes
+AMOUNTS = 0.2  # of the rate, for amounts: few large ones among many small make for more chance than the tail knows
 CONFIRMED = 2.0  # deviations between the two sides themselves, for a part that stands out against its usual size
 MATERIAL = 0.1  # of the change, that parts must deviate by together: with much data the smallest deviation is no chance
 PRESENT = 0.5  # of a dimension's parts must be there on both sides: campaigns come and go, cities do not
@@ -85,6 +86,8 @@ def search(inquiry: Inquiry, scopes: Sequence[Scope], *, only: tuple[str, ...] =
     Only parts of the dimensions `only` are named, where there are any; the others tell how much parts usually vary.
     """
     rate = LIKELY if unusual else STANDS_OUT
+    if (unit := inquiry.model.metric(scopes[0].sides.metric).unit) is not None and unit != "%":
+        rate *= AMOUNTS
     splits, overlapping = _splits(inquiry, scopes, None)
     found = _best(inquiry.model, splits, rate, only)
     levels: list[Level] = []
@@ -97,7 +100,7 @@ def search(inquiry: Inquiry, scopes: Sequence[Scope], *, only: tuple[str, ...] =
         inner = Scope(sides=sides, by=tuple(name for name in within if name not in used))
         level = None
         if len(levels) < DEEPEST and inner.by:
-            level = _best(inquiry.model, _splits(inquiry, [inner], where)[0], rate, ())[0]
+            level = _best(inquiry.model, _splits(inquiry, [inner], where)[0], LIKELY, ())[0]
     named = [split for split in splits if not only or split.by[0] in only]
     lead = None if levels else _lead(inquiry.model, splits, only)
     return Searched(
@@ -121,7 +124,7 @@ def leaves(levels: Sequence[Level]) -> tuple[Leaf, ...]:
         elif rest:
             out.append(Leaf(path, None, whole(rest)))
         if last:
-            out += [Leaf(path, part.key, part) for part in level.split.parts if part.key in chosen]  # type: ignore[arg-type]
+            out += [Leaf(path, part.key, part) for part in level.split.parts if part.key in chosen]
         path = (*path, level.keys)
     return tuple(out)
 
@@ -142,8 +145,10 @@ def _splits(inquiry: Inquiry, scopes: Sequence[Scope], where: Filter | None) -> 
     found: list[Split] = []
     overlapping: list[str] = []
     for scope in scopes:
-        every = fetch_whole(inquiry, scope.sides, where) if scope.by else None
-        for split in fetch(inquiry, scope.sides, scope.by, where) if every else ():
+        if not scope.by:
+            continue
+        every = fetch_whole(inquiry, scope.sides, where)
+        for split in fetch(inquiry, scope.sides, scope.by, where):
             if not is_partition(split.parts, every):
                 overlapping.extend(split.by)
             elif len(split.parts) > 1:
@@ -165,7 +170,7 @@ def _best(
         if same and len(same) < len(split.parts) and sum(one.excess for one in same) * way >= MATERIAL * abs(change):
             with_it.append(Level(split=split, chosen=same))
         left = [part for part in split.judged if part.key not in {one.part.key for one in same}]
-        against += [(split, one) for one in _moved(split, left, -way, spread, tested, rate)]
+        against += [(split, one) for one in _moved(split, left, -way, spread, tested, min(rate, STANDS_OUT))]
     with_it.sort(key=lambda level: -max(abs(one.deviations) for one in level.chosen))
     against.sort(key=lambda pair: -abs(pair[1].deviations))
     return (with_it[0] if with_it else None), tuple(against)
@@ -204,7 +209,7 @@ def _moved(
         """Say whether a part also moved between the two sides, and did not stand out before already."""
         part = next((part for part in split.parts if part.key == key), None)
         deviation, variance = compare_with(part, every_but(every, part)) if part else (0.0, 0.0)
-        return variance > 0 and deviation * way >= CONFIRMED * (variance * spread) ** 0.5 and added[key] * way > 0  # type: ignore[index]
+        return variance > 0 and deviation * way >= CONFIRMED * (variance * spread) ** 0.5 and added[key] * way > 0
 
     return tuple(one for one in standouts(judged, spread, tested, rate, way) if is_new(one.part.key))
 
@@ -238,7 +243,7 @@ def _only(level: Level) -> Filter:
     """Return the filter that keeps the chosen parts."""
     (name,) = level.split.by
     values = tuple(value for (value,) in level.keys if value is not None)
-    known = Where(dimension=name, op=Op.IN if len(values) > 1 else Op.EQ, values=values)  # type: ignore[arg-type]
+    known = Where(dimension=name, op=Op.IN if len(values) > 1 else Op.EQ, values=values)
     if len(values) == len(level.keys):
         return known
     empty = Where(dimension=name, op=Op.EMPTY)

@@ -103,9 +103,15 @@ def fetch_whole(inquiry: Inquiry, sides: Sides, where: Filter | None = None) -> 
 
 
 def fetch(inquiry: Inquiry, sides: Sides, by: Sequence[str], where: Filter | None = None) -> Iterator[Split]:
-    """Yield the split by each dimension, several from one statement."""
+    """Yield the split by each dimension, several from one statement; one that the metric does not have is left out."""
     for pack in _packs(inquiry, sides.metric, by):
-        columns, cells = _fetch_cells(inquiry, sides, pack, where)
+        try:
+            columns, cells = _fetch_cells(inquiry, sides, pack, where)
+        except QueryError:
+            if len(pack) > 1:
+                for name in pack:
+                    yield from fetch(inquiry, sides, (name,), where)
+            continue
         for at, column in enumerate(columns):
             yield _split(sides, (column,), _margin(cells, at))
 
@@ -173,8 +179,8 @@ def _fetch_cells(
         period = DateRange(first, sides.now.period.end)
         columns, rows = _amounts(inquiry, replace(sides.query, period=period, grain=grain, filters=both(sides.query.filters, sides.now.where)), by, where)
         for day, key, amount in rows:
-            for side in _sides_of(day, sides):
-                _add(cells, key, side, amount)
+            for name in _sides_of(day, sides):
+                _add(cells, key, name, amount)
         return columns, cells
     asked = [("now", sides.now), ("before", sides.before)]
     asked += [("usual", Side(period=sides.usual))] if sides.usual else []

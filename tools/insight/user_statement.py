@@ -54,24 +54,20 @@ class UserRows:
         return source_select(self.binder.rows(leaf, given, dimensions, None, period or self.history, filters))
 
     def statement(self, sql: str, parts: Mapping[str, exp.Query], **values: object) -> exp.Query:
-        """Return fixed SQL over named parts, with `:name` standing for a value; parts never hide a table of the data."""
+        """Return fixed SQL that reads named parts only, with `:name` standing for a value; a part never hides a table."""
         tree = sqlglot.parse_one(sql, dialect="duckdb")
         assert isinstance(tree, exp.Query)
-        tables = self.inquiry.layer.tables
-        own = {cte.alias for cte in tree.find_all(exp.CTE)}
-        names = {name: f"{name}_here" if name in tables else name for name in (*parts, *own)}
-        for node in list(tree.find_all(exp.Table)):
-            if node.name in names and names[node.name] != node.name:
-                if not node.alias:
-                    node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name)))
-                node.set("this", exp.to_identifier(names[node.name]))
-        inner = tree.args.get("with_")
-        later = [(names[cte.alias], cte.this) for cte in inner.expressions] if inner else []
-        tree.set("with_", None)
-        tree = exp.replace_placeholders(tree, **{name: _literal(value) for name, value in values.items()})
-        later = [(name, exp.replace_placeholders(cte, **{n: _literal(v) for n, v in values.items()})) for name, cte in later]
+        literals = {name: value if isinstance(value, exp.Expr) else literal(value) for name, value in values.items()}
+        for node in tree.find_all(exp.Table):  # each is a part
+            if not node.alias:
+                node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name)))
+            node.set("this", exp.to_identifier(self._name(node.name)))
+        tree = exp.replace_placeholders(tree, **literals)
         assert isinstance(tree, exp.Select)
-        return with_ctes(tree, [*((names[name], part) for name, part in parts.items()), *later])
+        return with_ctes(tree, [(self._name(name), part) for name, part in parts.items()])
+
+    def _name(self, part: str) -> str:
+        return f"{part}_here" if part in self.inquiry.layer.tables else part
 
 
 def user_rows(inquiry: Inquiry) -> UserRows:
@@ -91,6 +87,3 @@ def real(cell: Cell) -> float:
     """Return a number of a result as a float, 0 where there is none."""
     return float(cell) if isinstance(cell, int | float) else 0.0
 
-
-def _literal(value: object) -> exp.Expr:
-    return value if isinstance(value, exp.Expr) else literal(value)

@@ -6,10 +6,11 @@ from datetime import date, timedelta
 from statistics import NormalDist
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wenshu.tools.insight.anomalies import BAND, judge_days, runs, tail, unusual_days
+from wenshu.tools.insight.anomalies import BAND, judge_days, runs, unusual_days
+from wenshu.tools.insight.chance import tail
 
 FIRST = date(2026, 3, 2)
 DAYS = [FIRST + timedelta(days=n) for n in range(120)]
@@ -104,6 +105,7 @@ def test_days_in_a_row_are_one_event():
     assert [[day.day for day in run] for run in runs(found)] == [[DAYS[80], DAYS[81], DAYS[83]], [DAYS[95]]]
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0, 1e6), min_size=40, max_size=80), st.booleans())
 def test_any_series_is_judged_without_failing(values: list[float], rooted: bool):
     days = DAYS[: len(values)]

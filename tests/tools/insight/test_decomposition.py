@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wenshu.tools.insight.decomposition import (
@@ -25,11 +25,15 @@ bases = st.integers(0, 10**6)
 rates = bases.flatmap(lambda base: st.builds(Amount, st.integers(0, base).map(float), st.just(float(base))))
 
 
+any_parts = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+
+
 def parts_of(amounts: st.SearchStrategy[Amount]) -> st.SearchStrategy[list[Part]]:
     pairs = st.lists(st.tuples(amounts, amounts), min_size=1, max_size=12)
     return pairs.map(lambda found: [Part(at, before, now) for at, (before, now) in enumerate(found)])
 
 
+@any_parts
 @given(parts_of(sums))
 def test_parts_of_a_sum_add_up_to_its_change(parts: list[Part]):
     every = whole(parts)
@@ -37,6 +41,7 @@ def test_parts_of_a_sum_add_up_to_its_change(parts: list[Part]):
     assert added == pytest.approx(every.now.top - every.before.top, rel=1e-9, abs=1e-3)
 
 
+@any_parts
 @given(parts_of(rates))
 def test_mix_and_rate_effects_add_up_to_the_change_of_a_rate(parts: list[Part]):
     every, effects = whole(parts), decompose(parts)
@@ -47,6 +52,7 @@ def test_mix_and_rate_effects_add_up_to_the_change_of_a_rate(parts: list[Part]):
     assert math.fsum((effect.mix or 0.0) + (effect.rate or 0.0) for effect in effects) == pytest.approx(change, abs=1e-9)
 
 
+@any_parts
 @given(parts_of(rates.filter(lambda amount: bool(amount.base))))
 def test_the_effects_are_kitagawas(parts: list[Part]):
     """Composition effect: Σ mean rate × change of weight; rate effect: Σ mean weight × change of rate."""
@@ -58,6 +64,7 @@ def test_the_effects_are_kitagawas(parts: list[Part]):
     assert sum(effect.rate for effect in effects) == pytest.approx(rate, abs=1e-9)
 
 
+@any_parts
 @given(parts_of(rates), st.integers(1, 11))
 def test_putting_parts_together_keeps_the_whole(parts: list[Part], cut: int):
     joined = [whole(side) for side in (parts[:cut], parts[cut:]) if side]
