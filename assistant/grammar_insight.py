@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
 
+from wenshu.assistant.grammar_basket import read_basket
+from wenshu.assistant.grammar_customers import read_clusters, read_predicted_value, read_propensity
 from wenshu.assistant.grammar_campaign import read_campaign, read_campaign_named
 from wenshu.assistant.grammar_experiment import read_experiment, read_experiment_named, read_retention_of_group
 from wenshu.assistant.grammar_key_actions import read_key_actions, read_which_actions
@@ -23,7 +25,7 @@ from wenshu.semantic_layer.text import Text
 from wenshu.tools.insight.drivers import drivers_of
 from wenshu.tools.insight.unusual import Unusual
 
-GOES_WITH = ("goes_with", "rose", "drivers", "leads_to", "most", "which", "next_day", "quality", "stayed", "retention_of", "which_actions", "repurchase_of", "again")
+GOES_WITH = ("goes_with", "rose", "drivers", "leads_to", "most", "which", "next_day", "quality", "stayed", "retention_of", "which_actions", "repurchase_of", "again", "equals")
 Found = Investigation | Clarification | Refusal | None
 LATELY_DAYS = 30
 USUAL_DAYS = 28  # where no period is named: whole weeks, so that weekdays weigh alike
@@ -157,11 +159,16 @@ def read_unusual(asked: Asked) -> Found:
 INSIGHT_RULES: tuple[InsightRule, ...] = (
     InsightRule(words=("key_actions",), beside=GOES_WITH, read=read_key_actions),
     InsightRule(words=("which_actions",), beside=GOES_WITH, read=read_which_actions),
-    InsightRule(words=("trial_result",), beside=("quality", "which", "rose", "versus", "vague", "overview"), read=read_experiment),
-    InsightRule(words=("effective", "quality", "overview", "vague"), beside=("rose", "versus"), read=read_experiment_named),
-    InsightRule(words=("look_back",), beside=("quality", "overview", "vague", "effective", "hourly", "days"), read=read_campaign),
+    InsightRule(words=("trial_result",), beside=("quality", "which", "rose", "versus", "vague", "overview", "equals"), read=read_experiment),
+    InsightRule(words=("effective", "quality", "overview", "vague"), beside=("rose", "versus", "equals"), read=read_experiment_named),
+    InsightRule(words=("look_back",), beside=("quality", "overview", "vague", "effective", "hourly", "days", "equals"), read=read_campaign),
     InsightRule(words=("effective", "quality"), beside=("overview", "vague", "quality"), read=read_campaign_named),
     InsightRule(words=("retention_of", "stayed"), read=read_retention_of_group),
+    InsightRule(words=("bought_together", "also_bought", "goes_with"), beside=("so", "which", "again", "vague", "overall", "who", "quality"), read=read_basket),
+    InsightRule(words=("predicted_value", "forecast"), beside=("predicted_value", "forecast", "each_of", "vague", "which", "who", "overall", "lost", "how_many", "list"), read=read_predicted_value),
+    InsightRule(words=("churn_risk",), beside=("forecast", "lost", "which", "who", "how_many", "list", "vague", "equals", "to"), read=read_propensity),
+    InsightRule(words=("repurchase_chance",), beside=("forecast", "again", "which", "who", "how_many", "list", "vague", "equals", "to"), read=read_propensity),
+    InsightRule(words=("cluster",), beside=("how_many", "vague", "which", "by", "list", "by_behaviour"), read=read_clusters),
     InsightRule(words=("why", "drivers"), beside=("rose", "fell", "growth", "above", "below", "trend", "vague", "leads_to"), read=read_drivers),
     InsightRule(words=("unusual",), beside=("quality", "lately", "trend", "days", "overview", "vague", "rose", "fell", "growth", "hourly"), read=read_unusual),
 )

@@ -35,12 +35,12 @@ def read_values(reading: Reading) -> None:
             earlier = reading.beside(before, -1)
             negated = earlier is not None and reading.mentions[earlier].is_word("exclude")
         left_out = (reading.mentions[k] for k in reading.near(last, +1, 1))
-        negated = negated or any(m.is_word("exclude") and m.is_word("exclude_tail") for m in left_out)  # 退款的|别算
+        negated = negated or any(m.is_word("exclude_tail") for m in left_out)  # 退款的|别算, 抖音|以外
         groups = not negated and _names_groups(reading, before, after)
         noun = None if groups else _noun(reading, before, after)
         targets = tuple(reading.mentions[k].of("value") for k in group)
         either = any(reading.mentions[k].is_word("or") for k in range(i, last)) or reading.has_word("summed")  # of both together
-        reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(group) > 1 and not either))
+        reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(set(targets)) > 1 and not either))
         reading.claim(*range(i, last + 1))
         for k in reading.near(last, +1, 1):  # 母婴和美妆|两个品类
             if reading.mentions[k].number == len(group):

@@ -2,6 +2,7 @@
 
 import re
 
+from wenshu.assistant.grammar_customers import is_predictable, no_forecast
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.planner import Refusal
 from wenshu.semantic_layer.model import Model
@@ -27,12 +28,8 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
                 ),
                 hint=what_there_is(model),
             )
-        if mention.is_word("forecast"):
-            return Refusal(
-                code="no_forecast",
-                message=Text("The data say what has been; I do not predict.", "数据只反映已发生的情况，我不做预测。"),
-                hint=Text("Ask for a trend up to today instead.", "可以改问截至目前的趋势。"),
-            )
+        if mention.is_word("forecast") and not is_predictable(linked, model):
+            return no_forecast()
         if mention.is_word("write"):
             return Refusal(
                 code="not_a_question",

@@ -67,7 +67,8 @@ class ValueFilter:
         return tuple(dict.fromkeys(target.name for target in self.mentions[0] if target.name in common))
 
     def values(self, dimension: str) -> tuple[Any, ...]:
-        return tuple(target.value for targets in self.mentions for target in targets if target.name == dimension)
+        named = (target.value for targets in self.mentions for target in targets if target.name == dimension)
+        return tuple(dict.fromkeys(named))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

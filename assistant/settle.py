@@ -14,18 +14,16 @@ from sqlglot import exp
 from wenshu.assistant.linker import Target
 from wenshu.assistant.people import everyone, people, subject
 from wenshu.assistant.reading import Reading, UserCondition, ValueFilter
+from wenshu.assistant.settle_times import times
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, PERIOD_NUMBER
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.metric_parameters import metric_column
-from wenshu.semantic_layer.metrics import Aggregate, Funnel, Retention
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Retention
 from wenshu.semantic_layer.model import PERIOD_END, PERIOD_START, Model
-from wenshu.semantic_layer.periods import Compare, DateRange, Grain, compared_period
+from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
 from wenshu.semantic_layer.text import Text
-
-UNIT_DAYS = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31}
-ALL_DAYS = 700  # about as many as the data hold where no period is named, for the choice of a grain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +84,8 @@ class Settler:
             funnel = (Target("metric", f"{funnels[0].name}[{','.join(said)}]"),)
             named = [targets for targets in named if not any(_base(t) == funnels[0].name for t in targets)]
             named.append(funnel)
+        if not named and reading.asks_how_many and (rows := self._rows_filtered(reading)) is not None:
+            named = [(rows,)]
         if not named and (
             reading.users_with
             or reading.asks_how_many
@@ -96,6 +96,18 @@ class Settler:
         return [
             self._people(reading, targets) if not targets or self._is_people(targets) else targets for targets in named
         ]
+
+    def _rows_filtered(self, reading: Reading) -> Target | None:
+        """Return the metric that counts the things that all filters are of, where they are no users (退款的有多少: orders)."""
+        if reading.users_with or reading.dated or reading.nouns or not reading.filters:
+            return None
+        owners = {dataset.name for dataset in self.model.datasets if dataset.entity or dataset.is_segment}
+        of = [{name.rpartition(".")[0] for name in item.dimensions} for item in reading.filters]
+        common = set.intersection(*of)
+        if any(datasets & owners for datasets in of) or len(common) != 1:
+            return None
+        counts = (m.name for m in self.model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.COUNT and m.dataset in common)
+        return next((Target("metric", name) for name in counts), None)
 
     def is_about_people(self, reading: Reading) -> bool:
         """Say whether groups of users are named, or their make-up asked for, so that they are what is counted."""
@@ -192,7 +204,7 @@ class Settler:
         assumptions: list[Text] = list(self._said_of(reading, settled))
         metrics = tuple(target.name for target in settled.metrics)
         self._check_periods(reading, settled)
-        period, to_date, compared, grain = self._times(reading, settled)
+        period, to_date, compared, grain = times(reading, settled.metrics)
         dimensions = list(dict.fromkeys([*reading.parts, *reading.dimensions]))
         if reading.own_key and not any(_base(t) in dimensions for t in settled.metrics):
             metrics = tuple(self._curved(name) if reading.own_key == PERIOD_NUMBER else name for name in metrics)
@@ -378,61 +390,6 @@ class Settler:
         ascending = reading.order == "ascending" or (reading.order is None and reading.superlative == "least")
         return (Order(by=by, descending=not ascending),)
 
-    def _times(
-        self, reading: Reading, settled: Settled
-    ) -> tuple[DateRange | None, Grain | None, Compare | DateRange | None, Grain | None]:
-        """Return period, to-date grain, comparison and grain."""
-        grain = reading.grain
-        compare: Compare | DateRange | None = reading.compare
-        periods = reading.periods
-        period, to_date = (periods[0].period, periods[0].to_date) if periods else (None, None)
-        if len(periods) > 1 and period is not None:
-            ranges = [phrase.period for phrase in periods if phrase.period is not None]
-            if _adjoining(ranges) and (len(ranges) > 2 or not reading.versus) and compare is None:
-                period = DateRange(min(r.start for r in ranges), max(r.end for r in ranges))
-                grain = grain or _unit(ranges)
-            elif len(ranges) == 2:
-                compare = ranges[1] if ranges[1] != ranges[0] else Compare.PREVIOUS
-            else:
-                raise QueryError(
-                    "too_many_periods", Text("The question names more than two periods.", "问题中包含两个以上的时间段。"),
-                    Text("Ask about one period, or compare two.", "请询问一个时间段，或对比两个时间段。"),
-                )  # fmt: skip
-        elif (
-            period is not None
-            and compare is None
-            and grain is None
-            and reading.has_word("growth")
-            and (halves := _halves(period))
-        ):
-            compare, period = halves  # grew from August to September
-        elif (
-            reading.versus
-            and compare is None
-            and period is not None
-            and not reading.parts
-            and not any(item.joined for item in reading.filters)
-        ):
-            compare = Compare.PREVIOUS
-        elif compare is None and reading.has_word("growth") and period is not None and grain is None:
-            compare = Compare.PREVIOUS
-        implied = next((target.grain for target in settled.metrics if target.grain), None)
-        if implied and grain is None:
-            grain = None if period is not None and period.days <= UNIT_DAYS[implied] else implied
-        elif implied and grain is not None and grain != implied:
-            raise QueryError(
-                "grain_conflict",
-                Text(
-                    f"The metric is counted by {implied}, but the question asks for rows by {grain}.",
-                    "该指标的统计粒度与问题要求的时间粒度不一致。",
-                ),
-                Text("Ask for active users by that grain instead.", "请改问该粒度的活跃用户数。"),
-            )
-        if reading.trend and grain is None:
-            days = period.days if period else ALL_DAYS
-            grain = Grain.DAY if days <= 45 else Grain.WEEK if days <= 210 else Grain.MONTH
-        return period, to_date, compare, grain
-
     def _said_of(self, reading: Reading, settled: Settled) -> Iterator[Text]:
         """Name each reading taken where a word could mean another metric."""
         for target in settled.metrics:
@@ -451,16 +408,6 @@ def _on_table(item: ValueFilter, dimensions: tuple[str, ...]) -> str | None:
     return next((name for name in dimensions if any(name in (d, d.rpartition(".")[2]) for d in item.dimensions)), None)
 
 
-def _halves(period: DateRange) -> tuple[DateRange, DateRange] | None:
-    """Return the two calendar months that a period is, or None where it is no two whole months."""
-    start = period.end.replace(day=1)
-    if period.start.day != 1 or start <= period.start:
-        return None
-    second = DateRange(start, period.end)
-    first = compared_period(second, Compare.PREVIOUS)
-    return (first, second) if first.start == period.start and first.end < start else None
-
-
 def _base(target: Target) -> str:
     return target.name.partition("[")[0]
 
@@ -469,22 +416,3 @@ def _whole(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
 
 
-def _adjoining(ranges: list[DateRange]) -> bool:
-    ordered = sorted(ranges)
-    return all((later.start - earlier.end).days == 1 for earlier, later in zip(ordered, ordered[1:], strict=False))
-
-
-def _unit(ranges: list[DateRange]) -> Grain:
-    """Return the grain whose buckets the ranges are."""
-    days = max(r.days for r in ranges)
-    return (
-        Grain.DAY
-        if days == 1
-        else Grain.WEEK
-        if days <= 7
-        else Grain.MONTH
-        if days <= 31
-        else Grain.QUARTER
-        if days <= 92
-        else Grain.YEAR
-    )

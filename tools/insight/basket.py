@@ -68,7 +68,7 @@ def item_dimensions(model: Model) -> tuple[Dimension, ...]:
 class Basket:
     """Ask what is bought together, by a property of items; with `given`, what goes with baskets that hold all of these.
 
-    `of` says whose purchases are one basket, `size` how many items the sets have. `query` keeps some orders only.
+    `then` asks about one other item alone. `of` says whose purchases are one basket, `size` how many items the sets have. `query` keeps some orders only.
     """
 
     name: ClassVar[str] = "basket"
@@ -77,6 +77,7 @@ class Basket:
     query: Query
     by: str
     given: tuple[tuple[str, str], ...] = ()
+    then: str | None = None
     of: Literal["order", "user"] = "order"
     size: Literal[2, 3] = 2
 
@@ -107,6 +108,14 @@ class Basket:
             if self.size == 3:
                 yield Text("Counting sets of three", "统计三件组合")
                 rules, possible = self._threes(inquiry, total, baskets, fewest, counts, pairs), math.comb(len(counts), 3)
+        if self.then is not None:
+            rules, possible = [rule for rule in rules if rule.then == self.then], 1
+            if not rules:
+                raise QueryError(
+                    "too_thin",
+                    Text(f"Fewer than {fewest:,} baskets hold both: too few to tell.", f"同时包含两者的购物篮不足 {fewest:,} 个，无法判断。"),
+                    Text("Ask about a longer period, or what goes with either.", "请放宽时间，或分别询问与其一起买的商品。"),
+                )
         sure = beyond_chance(rules, possible)
         return insight_of_baskets(inquiry, Found(
             total=total, baskets=baskets, fewest=fewest, rules=tuple(rules), sure=sure, possible=possible, of_given=of_given,

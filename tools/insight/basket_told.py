@@ -87,9 +87,15 @@ def _headline(w: Wording, found: Found) -> str:
         if found.given:
             what = found.given_named(w)
             return w.say(f"**Nothing goes with {what} more than chance gives** in {baskets}.", f"在 {baskets}中，**没有与{what}一起购买超出偶然的{label}**。")
-        return w.say(f"**No {label} go together more than chance gives** in {baskets}.", f"在 {baskets}中，**没有超出偶然的{label}组合**。")
+        return w.say(f"**No {label} goes with another more than chance gives** in {baskets}.", f"在 {baskets}中，**没有超出偶然的{label}组合**。")
     rule = found.sure[0]
     given, then = found.sides(w, rule)
+    if found.given and found.possible == 1:
+        given = found.given_named(w)
+        return w.say(
+            f"**{given} and {then} go together**: {found.counted(w, rule.together)} with both, {rule.lift:.1f} times what independent purchases give.",
+            f"**{given}与{then}确实常一起购买**：{found.counted(w, rule.together)}同时有两者，是相互独立时的 {rule.lift:.1f} 倍。",
+        )
     if found.given:
         given = found.given_named(w)
         return w.say(
@@ -97,8 +103,8 @@ def _headline(w: Wording, found: Found) -> str:
             f"与{given}一起买得最突出的是 **{then}**：含{given}的 {found.counted(w, rule.of_given)}中 {w.value(rule.confidence, '%')} 也买了它，是总体占比的 {rule.lift:.1f} 倍。",
         )
     return w.say(
-        f"**{given} and {then}** go together most: {found.counted(w, rule.together)} hold both, {rule.lift:.1f} times what independent purchases give.",
-        f"**{given}与{then}** 最常连带：{found.counted(w, rule.together)}同时包含，是相互独立时的 {rule.lift:.1f} 倍。",
+        f"**{given} and {then}** go together most: {found.counted(w, rule.together)} with all of them, {rule.lift:.1f} times what independent purchases give.",
+        f"**{given}与{then}** 最常连带：{found.counted(w, rule.together)}都有，是相互独立时的 {rule.lift:.1f} 倍。",
     )
 
 
@@ -179,6 +185,6 @@ def _follow_ups(found: Found) -> Iterator[Text]:
     if found.sure and not found.given:
         item = found.sure[0].given[0]
         yield Text(f"what goes with {found.by.shown(item, 'en')}", f"买{found.by.shown(item, 'zh')}的还会买什么")
-    yield Text(f"which {found.by.label.en} are bought together by users", f"用户经常一起买哪些{found.by.label.zh}") if found.of == "order" and not found.given else Text(
-        f"which {found.by.label.en} are bought together", f"哪些{found.by.label.zh}经常一起买"
+    yield Text(f"bought together by users, by {found.by.label.en}", f"用户经常一起买哪些{found.by.label.zh}") if found.of == "order" and not found.given else Text(
+        f"bought together by {found.by.label.en}", f"哪些{found.by.label.zh}经常一起买"
     )

@@ -16,7 +16,7 @@ from wenshu.semantic_layer.metric_parameters import metric_column
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Ratio, Retention
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import DateRange
-from wenshu.semantic_layer.query import Op, Query, Where
+from wenshu.semantic_layer.query import Filter, Op, Query, Where
 from wenshu.semantic_layer.table import Cell
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS
@@ -26,7 +26,7 @@ from wenshu.tools.insight.insight import Inquiry, Insight
 from wenshu.tools.insight.key_actions import stratum_dimension
 from wenshu.tools.insight.significance import chi_square_tail
 from wenshu.tools.insight.strata import Means, standardised
-from wenshu.tools.insight.user_statement import AMOUNT, HAPPENED, UserRows, plain_columns, real, user_rows
+from wenshu.tools.insight.user_statement import AMOUNT, HAPPENED, plain_columns, real, user_rows
 
 AFTER = 7  # days after the last touch in which a purchase counts
 RECENT = 30  # days before, for how active a user is
@@ -87,10 +87,10 @@ class CampaignReview:
             yield Text("Comparing with equals that were not touched", "与未触达的同类用户对比")
             against = _against(inquiry, design, str(campaigns[0][0]))
             yield Text("Looking at hours and weekdays", "查看时段与星期")
-            best = tuple(_best(inquiry, design, str(campaigns[0][0])))
+            best = tuple(_best(inquiry, design, query.filters))
         else:
             yield Text("Looking at hours and weekdays", "查看时段与星期")
-            best = tuple(_best(inquiry, design, None, self.period))
+            best = tuple(_best(inquiry, design, query.filters, self.period))
         return insight_of_campaigns(inquiry, Review(design=design, table=table, rows=tuple(campaigns), against=against, best=best, query=query))
 
     def _query(self, model: Model, design: CampaignDesign) -> Query:
@@ -190,9 +190,8 @@ def _activity(model: Model, fallback: Aggregate) -> Aggregate:
 # Hours and weekdays --------------------------------------------------------------------------------------------------
 
 
-def _best(inquiry: Inquiry, design: CampaignDesign, campaign: str | None, period: DateRange | None = None) -> Iterator[Best]:
+def _best(inquiry: Inquiry, design: CampaignDesign, only: Filter | None, period: DateRange | None = None) -> Iterator[Best]:
     """Yield the best hour and weekday to touch users, by clicks (else opens), and those in which users buy most readily."""
-    only = Where(dimension=design.campaign.name, op=Op.EQ, values=(campaign,)) if campaign else None
     rate, buying = design.metric("click_rate", "open_rate"), _conversion(inquiry.model, design)
     for part in ("hour_of_day", "weekday"):
         if rate is not None:

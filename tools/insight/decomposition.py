@@ -78,7 +78,7 @@ def decompose(parts: Sequence[Part]) -> tuple[Effect, ...]:
 
     >>> city = [Part("a", Amount(10, 100), Amount(10, 50)), Part("b", Amount(10, 20), Amount(40, 80))]
     >>> [round(one.mix, 3) for one in decompose(city)], [round(one.rate, 3) for one in decompose(city)]
-    ([0.076, 0.076], [0.061, 0.0])
+    ([0.056, 0.101], [0.061, 0.0])
     """
     every = whole(parts)
     if every.before.base is None:

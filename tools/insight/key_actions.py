@@ -43,10 +43,11 @@ ACTIVE = """
 SELECT a.user_id, max(CAST(CAST(a.happened_at AS DATE) - c.started_on BETWEEN :low AND :high AND a.happened_at >= c.started_at + :hours * INTERVAL '1' HOUR AS INTEGER)) AS outcome,
     max(CAST(a.happened_at > c.started_at AND a.happened_at < c.started_at + :hours * INTERVAL '1' HOUR AS INTEGER)) AS early
 FROM outcome_rows AS a JOIN cohort AS c ON c.user_id = a.user_id
-WHERE a.happened_at >= c.started_at GROUP BY 1
+WHERE a.happened_at >= c.started_at AND (CAST(a.happened_at AS DATE) - c.started_on BETWEEN :low AND :high OR a.happened_at < c.started_at + :hours * INTERVAL '1' HOUR)
+GROUP BY 1
 """
 DONE = """
-SELECT e.user_id, least(count(DISTINCT date_trunc('hour', e.happened_at)), :most) AS visits, {counts}
+SELECT e.user_id, least(bit_count(bit_or(1 << CAST(date_diff('hour', c.started_at, e.happened_at) AS INTEGER))), :most) AS visits, {counts}
 FROM action_rows AS e JOIN cohort AS c ON c.user_id = e.user_id
 WHERE e.happened_at >= c.started_at AND e.happened_at < c.started_at + :hours * INTERVAL '1' HOUR
 GROUP BY 1
@@ -83,7 +84,7 @@ class KeyActions:
         strata = self.by or stratum_dimension(inquiry)
         rows.permit(self.outcome, dimensions=(actions.qualified, *((strata,) if strata else ())), filters=self.filters)
         values = tuple(inquiry.layer.profile.values.get(actions.qualified, ()))[:MOST_ACTIONS] or tuple(str(v.value) for v in actions.values)
-        landmark = _landmark(inquiry, metric, self.period)
+        landmark = _landmark(inquiry, self.outcome, self.period)
         source = _Source(rows, landmark, actions, strata, self.filters)
         singles = source.thresholds(values)
         if singles.users < FEWEST:
@@ -248,9 +249,10 @@ def _summed(rows: Sequence[Sequence[object]], chosen: Sequence[int], times: int)
     return [Cell(*cell) for cell in strata.values()]
 
 
-def _landmark(inquiry: Inquiry, metric: Retention | RepurchaseWithin, period: DateRange | None) -> Landmark:
+def _landmark(inquiry: Inquiry, spec: str, period: DateRange | None) -> Landmark:
     """Return who starts when, and what counts as the outcome; those whose days are not over are left out."""
-    model, coverage = inquiry.model, inquiry.layer.coverage
+    model, coverage, metric = inquiry.model, inquiry.layer.coverage, inquiry.model.metric(spec)
+    assert isinstance(metric, Retention | RepurchaseWithin)
     if isinstance(metric, RepurchaseWithin):
         start = back = model.metric_by_name[metric.of]
         low, high = 0, metric.days
@@ -272,7 +274,7 @@ def _landmark(inquiry: Inquiry, metric: Retention | RepurchaseWithin, period: Da
             Text("The days to look at are not over for anyone who started then.", "这段时间开始的用户都还没有满观察天数。"),
             Text(f"Ask about users who started up to {last}.", f"请询问 {last} 及之前开始的用户。"),
         )
-    return Landmark(start=start, back=back, low=low, high=high, period=DateRange(wanted.start, min(wanted.end, last)), leaves_early=isinstance(metric, RepurchaseWithin), metric=metric)
+    return Landmark(start=start, back=back, low=low, high=high, period=DateRange(wanted.start, min(wanted.end, last)), leaves_early=isinstance(metric, RepurchaseWithin), spec=spec, metric=metric)
 
 
 def _candidates(counts: _Counts) -> Iterator[Candidate]:
@@ -303,3 +305,19 @@ def _ranked(found: Sequence[Candidate]) -> list[Candidate]:
     sums = sorted((each for each in best.values() if len(each.actions) > 1), key=lambda each: -each.found.z)
     kept = [each for each in sums[:1] if all(each.found.z > abs(other.found.z) for other in alone)]
     return sorted((*kept, *alone), key=lambda each: -each.found.z)
+
+
+def _not_here(label: Text) -> QueryError:
+    return QueryError(
+        "no_first_actions",
+        Text(f"First actions cannot be held against {label.en} in this data.", f"这份数据无法把首日行为与{label.zh}对比。"),
+        Text("It takes events of users by name, and retention from their start or repurchase.", "需要带事件名的用户行为数据，以及从开始算起的留存或复购指标。"),
+    )  # fmt: skip
+
+
+def _too_few(users: int) -> QueryError:
+    return QueryError(
+        "too_thin",
+        Text(f"Only {users:,} users' days are over; {FEWEST} are needed to compare first actions.", f"观察天数已满的用户只有 {users:,} 人，至少需要 {FEWEST} 人才能比较首日行为。"),
+        Text("Take a longer period or fewer filters.", "请选择更长的时间段或减少筛选条件。"),
+    )  # fmt: skip

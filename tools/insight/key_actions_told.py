@@ -24,7 +24,7 @@ MOST_TOLD, MOST_ROWS = 4, 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landmark:
-    """Hold who starts when and what counts as the outcome, `low` to `high` days later; `leaves_early` drops who came to it early."""
+    """Hold who starts when and what counts as the outcome (the metric as asked, `spec`), `low` to `high` days later; `leaves_early` drops who came to it early."""
 
     start: Aggregate
     back: Aggregate
@@ -32,6 +32,7 @@ class Landmark:
     high: int
     period: DateRange
     leaves_early: bool
+    spec: str
     metric: Retention | RepurchaseWithin
 
 
@@ -179,7 +180,7 @@ def _caveats(landmark: Landmark) -> Iterator[Text]:
 
 def _table(landmark: Landmark, ranked: Sequence[Candidate], teller: object) -> ResultTable:
     assert callable(teller)
-    metric = metric_column(landmark.metric.name)
+    metric = metric_column(landmark.spec)
     texts = [in_both(lambda w, each=each: teller(w).action(each)) for each in ranked]  # type: ignore[misc]
 
     def number(name: str, role: str, en: str, zh: str, unit: str | None) -> Column:
@@ -203,7 +204,7 @@ def _table(landmark: Landmark, ranked: Sequence[Candidate], teller: object) -> R
 
 
 def _query(inquiry: Inquiry, landmark: Landmark, filters: Filter | None) -> Query | None:
-    query = Query(metrics=(landmark.metric.name,), filters=filters, period=landmark.period)
+    query = Query(metrics=(landmark.spec,), filters=filters, period=landmark.period)
     try:
         inquiry.layer.compile(query, today=inquiry.today)
     except QueryError:

@@ -164,8 +164,8 @@ def chi_square_tail(value: float, degrees: int) -> float:
     """Return how often chi-square of so many degrees of freedom is larger (Abramowitz & Stegun 26.4.4 and 26.4.5)."""
     half = value / 2
     if degrees % 2 == 0:
-        return min(1.0, math.exp(-half) * sum(half**i / math.factorial(i) for i in range(degrees // 2)))
-    more = sum(half ** (i - 0.5) / math.gamma(i + 0.5) for i in range(1, degrees // 2 + 1))
+        return min(1.0, math.exp(-half) * sum(math.pow(half, i) / math.factorial(i) for i in range(degrees // 2)))
+    more = sum(math.pow(half, i - 0.5) / math.gamma(i + 0.5) for i in range(1, degrees // 2 + 1))
     return min(1.0, math.erfc(math.sqrt(half)) + math.exp(-half) * more)
 
 

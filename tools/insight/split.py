@@ -326,11 +326,13 @@ def _reader(table: ResultTable, metric: Metric, names: tuple[str, ...]) -> Read:
 def dimensions_of(inquiry: Inquiry, name: str) -> tuple[str, ...]:
     """Return the dimensions worth looking at: properties with few values, of the things counted or of whom they belong to.
 
-    Segments and users' own numbers are left out: they are computed from the outcome that they would explain.
+    Segments and users' own numbers are left out: they are computed from the outcome that they would explain. So are, for
+    what counts people, properties of what they did, which one person has several of, where people have properties.
     """
     model, values = inquiry.model, inquiry.layer.profile.values
     binder, leaves = Binder(model, date.min), model.leaves(name)
     names: list[str] = []
+    of_people: list[str] = []
     for dimension in model.dimensions:
         known = len(values.get(dimension.qualified, ())) or len(dimension.values)
         few = dimension.type in ("string", "boolean") and 2 <= known <= MOST_PARTS
@@ -344,7 +346,20 @@ def dimensions_of(inquiry: Inquiry, name: str) -> tuple[str, ...]:
         except QueryError:
             continue
         names.append(dimension.name)
-    return tuple(names)
+        if model.dataset_by_name[dimension.dataset].entity:
+            of_people.append(dimension.name)
+    return tuple(of_people if of_people and _counts_people(model, name) else names)
+
+
+def _counts_people(model: Model, name: str) -> bool:
+    """Say whether a metric counts whoever did something, however often, so that one may be in several groups of rows."""
+    metric = model.metric(name)
+    if isinstance(metric, Ratio):
+        return any(_counts_people(model, each) for each in (metric.numerator, metric.denominator))
+    if isinstance(metric, AverageOver):
+        return _counts_people(model, metric.metric)
+    distinct = isinstance(metric, Aggregate) and metric.aggregation is Aggregation.COUNT_DISTINCT
+    return distinct or isinstance(metric, Repurchase | PeriodReturn | Lifecycle)
 
 
 def _is_of_outcome(model: Model, dimension: Dimension) -> bool:

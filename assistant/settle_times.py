@@ -1,0 +1,97 @@
+"""Owns which period, comparison and grain a reading asks for. Knows no metrics but by the grain their words imply."""
+
+from wenshu.assistant.linker import Target
+from wenshu.assistant.reading import Reading
+from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain, compared_period
+from wenshu.semantic_layer.text import Text
+
+UNIT_DAYS = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31}
+ALL_DAYS = 700  # about as many as the data hold where no period is named, for the choice of a grain
+
+
+def times(
+    reading: Reading, metrics: tuple[Target, ...]
+) -> tuple[DateRange | None, Grain | None, Compare | DateRange | None, Grain | None]:
+    """Return period, to-date grain, comparison and grain."""
+    grain = reading.grain
+    compare: Compare | DateRange | None = reading.compare
+    periods = reading.periods
+    period, to_date = (periods[0].period, periods[0].to_date) if periods else (None, None)
+    if len(periods) > 1 and period is not None:
+        ranges = [phrase.period for phrase in periods if phrase.period is not None]
+        if _adjoining(ranges) and (len(ranges) > 2 or not reading.versus) and compare is None:
+            period = DateRange(min(r.start for r in ranges), max(r.end for r in ranges))
+            grain = grain or _unit(ranges)
+        elif len(ranges) == 2:
+            compare = ranges[1] if ranges[1] != ranges[0] else Compare.PREVIOUS
+        else:
+            raise QueryError(
+                "too_many_periods", Text("The question names more than two periods.", "问题中包含两个以上的时间段。"),
+                Text("Ask about one period, or compare two.", "请询问一个时间段，或对比两个时间段。"),
+            )  # fmt: skip
+    elif (
+        period is not None
+        and compare is None
+        and grain is None
+        and reading.has_word("growth")
+        and (halves := _halves(period))
+    ):
+        compare, period = halves  # grew from August to September
+    elif (
+        reading.versus
+        and compare is None
+        and period is not None
+        and not reading.parts
+        and not any(item.joined for item in reading.filters)
+    ):
+        compare = Compare.PREVIOUS
+    elif compare is None and reading.has_word("growth") and period is not None and grain is None:
+        compare = Compare.PREVIOUS
+    implied = next((target.grain for target in metrics if target.grain), None)
+    if implied and grain is None:
+        grain = None if period is not None and period.days <= UNIT_DAYS[implied] else implied
+    elif implied and grain is not None and grain != implied:
+        raise QueryError(
+            "grain_conflict",
+            Text(
+                f"The metric is counted by {implied}, but the question asks for rows by {grain}.",
+                "该指标的统计粒度与问题要求的时间粒度不一致。",
+            ),
+            Text("Ask for active users by that grain instead.", "请改问该粒度的活跃用户数。"),
+        )
+    if reading.trend and grain is None:
+        days = period.days if period else ALL_DAYS
+        grain = Grain.DAY if days <= 45 else Grain.WEEK if days <= 210 else Grain.MONTH
+    return period, to_date, compare, grain
+
+
+def _halves(period: DateRange) -> tuple[DateRange, DateRange] | None:
+    """Return the two calendar months that a period is, or None where it is no two whole months."""
+    start = period.end.replace(day=1)
+    if period.start.day != 1 or start <= period.start:
+        return None
+    second = DateRange(start, period.end)
+    first = compared_period(second, Compare.PREVIOUS)
+    return (first, second) if first.start == period.start and first.end < start else None
+
+
+def _adjoining(ranges: list[DateRange]) -> bool:
+    ordered = sorted(ranges)
+    return all((later.start - earlier.end).days == 1 for earlier, later in zip(ordered, ordered[1:], strict=False))
+
+
+def _unit(ranges: list[DateRange]) -> Grain:
+    """Return the grain whose buckets the ranges are."""
+    days = max(r.days for r in ranges)
+    return (
+        Grain.DAY
+        if days == 1
+        else Grain.WEEK
+        if days <= 7
+        else Grain.MONTH
+        if days <= 31
+        else Grain.QUARTER
+        if days <= 92
+        else Grain.YEAR
+    )
