@@ -345,7 +345,7 @@ def _with_result(blank: Answer, result: QueryResult, plan: Plan, started: float,
     subtitle = ("；" if language == "zh" else "; ").join(
         (f"{period.start} – {period.end}", *filters) if result.dated else filters
     )
-    chart = choose_chart(result.table, title=chart_title(result.table, language), subtitle=subtitle, language=language)
+    chart = choose_chart(result.table, title=chart_title(result.table, language), subtitle=subtitle, language=language, wanted=plan.chart)
     return replace(blank, query=result.query, table=result.table, sql=result.sql, chart=chart, receipt=receipt)
 
 

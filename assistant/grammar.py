@@ -12,7 +12,7 @@ from wenshu.assistant.grammar_funnel import read_funnel
 from wenshu.assistant.grammar_own_numbers import read_own_numbers
 from wenshu.assistant.grammar_paths import read_last_events, read_paths
 from wenshu.assistant.grammar_people import read_doings, read_standings
-from wenshu.assistant.grammar_ranking import read_each, read_ranking, read_shares_and_trends
+from wenshu.assistant.grammar_ranking import read_chart, read_each, read_ranking, read_shares_and_trends
 from wenshu.assistant.grammar_subjects import (
     read_averages,
     read_counted_groups,
@@ -60,6 +60,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_days,
     read_conditions,
     read_user_conditions,
+    read_chart,
     read_ranking,
     read_shares_and_trends,
     read_counted_groups,

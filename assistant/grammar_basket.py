@@ -38,9 +38,10 @@ def read_basket(asked: "Asked") -> Investigation | None:
     by = [name for name in reading.dimensions if any(name in (d.name, d.qualified) for d in items)]
     others = [name for name in reading.dimensions if name not in by]
     if others:
+        label = next((d.label for d in model.dimensions if others[0] in (d.name, d.qualified)), Text(others[0], others[0]))
         raise QueryError(
             "not_of_items",
-            Text(f"{others[0]} is no property of what is bought.", f"{others[0]} 不是商品的属性。"),
+            Text(f"{label.en} is no property of what is bought.", f"{label.zh}不是商品的属性。"),
             Text(f"Ask by {', '.join(d.label.en for d in items)}.", f"可以按{'、'.join(d.label.zh for d in items)}询问。"),
         )
     reading.dimensions.clear()

@@ -15,7 +15,7 @@ from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.query import Filter
 from wenshu.semantic_layer.text import Text
 from wenshu.tools.insight.clusters import Clusters
-from wenshu.tools.insight.customers import signals_of
+from wenshu.tools.insight.customers import property_of_users, signals_of
 from wenshu.tools.insight.predicted_value import PredictedValue
 from wenshu.tools.insight.propensity import Propensity
 
@@ -92,6 +92,8 @@ def read_clusters(asked: "Asked") -> Investigation | None:
 def _read(asked: "Asked") -> tuple[str | None, Filter | None, tuple[Text, ...]]:
     """Return the group asked for and the users to keep; days are read apart, as they are to come."""
     reading, model = asked.reading, asked.model
+    for name in reading.dimensions:
+        property_of_users(model, name)  # says so where it is none
     own = ((Target("metric", signals_of(model).value),),)
     reading.claim(*(i for i, m in enumerate(reading.mentions) if m.of("metric", "dataset") or m.time is not None))
     periods, reading.periods = reading.periods, []

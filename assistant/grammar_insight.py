@@ -10,8 +10,8 @@ from datetime import date, timedelta
 from typing import Literal
 
 from wenshu.assistant.grammar_basket import read_basket
-from wenshu.assistant.grammar_customers import read_clusters, read_predicted_value, read_propensity
 from wenshu.assistant.grammar_campaign import read_campaign, read_campaign_named
+from wenshu.assistant.grammar_customers import read_clusters, read_predicted_value, read_propensity
 from wenshu.assistant.grammar_experiment import read_experiment, read_experiment_named, read_retention_of_group
 from wenshu.assistant.grammar_key_actions import read_key_actions, read_which_actions
 from wenshu.assistant.linker import Target

@@ -4,6 +4,7 @@ from wenshu.assistant.grammar_time import BUCKETS
 from wenshu.assistant.question import normalise
 from wenshu.assistant.reading import Reading, is_counted
 from wenshu.semantic_layer.periods import Grain
+from wenshu.tools.chart import WantedKind
 
 
 def read_ranking(reading: Reading) -> None:
@@ -92,6 +93,20 @@ def _limit_beside(reading: Reading, position: int) -> int | None:
         ):
             return beside
     return None
+
+
+CHARTS: dict[str, WantedKind] = {"bar_chart": "bar", "line_chart": "line", "as_table": "table"}
+
+
+def read_chart(reading: Reading) -> None:
+    """画成柱状图, as a line chart, 用表格看: how the result is to be shown."""
+    for i, mention in enumerate(reading.mentions):
+        for word, kind in CHARTS.items():
+            if mention.is_word(word):
+                reading.chart = kind
+                before = reading.beside(i, -1)
+                shown = before is not None and reading.mentions[before].is_word("switch")
+                reading.claim(i, *([before] if shown and before is not None else []))
 
 
 def read_shares_and_trends(reading: Reading) -> None:

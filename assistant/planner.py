@@ -10,6 +10,7 @@ from wenshu.assistant.question import Question
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.table import ResultTable
 from wenshu.semantic_layer.text import Language, Text
+from wenshu.tools.chart import WantedKind
 from wenshu.tools.insight.insight import Analysis
 from wenshu.tools.query import QueryResult
 
@@ -19,7 +20,7 @@ class Plan:
     """Hold the query to run and what led to it; `superlative` says which end of a ranking was asked for.
 
     `assumptions` name each reading taken where the question allowed another; `evidence` are the words that support it;
-    `template` names the saved question that it is.
+    `template` names the saved question that it is, `chart` the kind of chart that was asked for.
     """
 
     query: Query
@@ -28,6 +29,7 @@ class Plan:
     evidence: tuple[str, ...] = ()
     period_label: str | None = None
     template: Text | None = None
+    chart: WantedKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

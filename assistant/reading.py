@@ -12,6 +12,7 @@ from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare, Grain
 from wenshu.semantic_layer.query import Op, Quantile
+from wenshu.tools.chart import WantedKind
 
 COMPARED_BY: dict[str, Op] = {"above": Op.GT, "below": Op.LT, "at_least": Op.GE, "at_most": Op.LE, "equals": Op.EQ}
 MULTIPLIERS = {
@@ -123,6 +124,7 @@ class Reading:
     share: bool = False
     shares_part: bool = False
     trend: bool = False
+    chart: WantedKind | None = None
     superlative: Literal["most", "least"] | None = None
     by_merit: bool = False
     order: Literal["ascending", "descending"] | None = None

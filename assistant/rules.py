@@ -130,6 +130,8 @@ class RulesPlanner:
             return (
                 self._not_understood(unknown, reading, language) if unknown else self._changed(previous, reading, as_of)
             )
+        if previous is not None and reading.chart and not unknown:
+            return Plan(query=previous, chart=reading.chart, evidence=_evidence(reading))
         clear = reading.linked.unknown and reading.has_word("overview") and not reading.has_word("quality", "vague")
         if clear or (unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend", "lately")):
             return self._nothing_known(unknown)
@@ -162,7 +164,7 @@ class RulesPlanner:
             )
         return Plan(
             query=query, superlative=reading.superlative, assumptions=assumptions, evidence=_evidence(reading),
-            period_label=_period_label(reading) if query.period is not None else None,
+            period_label=_period_label(reading) if query.period is not None else None, chart=reading.chart,
         )  # fmt: skip
 
     # other outcomes

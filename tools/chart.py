@@ -33,6 +33,8 @@ ChartKind = Literal[
     "waterfall", "band", "intervals", "scatter",
 ]  # fmt: skip
 
+WantedKind = Literal["bar", "line", "table"]
+AS_WANTED = Text("The chart that was asked for.", "按要求的图表类型。")
 MOST_CARDS = 12
 FEW_BARS = 12  # up to so many, two dimensions stand side by side
 MOST_GROUPED_BARS = 24
@@ -67,14 +69,21 @@ class Chart:
         return replace(self, alt_text=alt_text)
 
 
-def choose_chart(table: ResultTable, *, title: str, subtitle: str, language: Language) -> Chart:
-    """Choose the chart that fits a result's shape: how many keys and values it has, of which roles and units."""
+def choose_chart(
+    table: ResultTable, *, title: str, subtitle: str, language: Language, wanted: WantedKind | None = None
+) -> Chart:
+    """Choose the chart that fits a result's shape: how many keys and values it has, of which roles and units.
+
+    `wanted` is what was asked for, and taken where it can show the result.
+    """
     title = clean(title)
     keys, fixed = _keys(table, language)
     notes = [subtitle, *fixed]
     if table.truncated:
         notes.append(Text(f"first {len(table.rows)} rows", f"仅前 {len(table.rows)} 行").in_(language))
     kind, columns, reason = _behavioural_shape(table, keys) or _shape(table, keys)
+    if wanted is not None and (other := _as_wanted(kind, wanted, keys)) is not None:
+        kind, reason = other, AS_WANTED
     if kind == "funnel":
         keys = tuple(column for column in keys if column.name != FUNNEL_STEP)
         x, series = None, keys[0] if keys else None
@@ -120,6 +129,18 @@ def choose_chart(table: ResultTable, *, title: str, subtitle: str, language: Lan
         alt_text=alt_text or _no_picture(title, reason, language),
         reason=reason.in_(language),
     )
+
+
+def _as_wanted(kind: ChartKind, wanted: WantedKind, keys: tuple[Column, ...]) -> ChartKind | None:
+    """Return the kind that draws a result as it was asked for, None where that would not show it."""
+    bars: ChartKind = "bar" if len(keys) == 1 else "grouped_bar"
+    match wanted:
+        case "table":
+            return "table"
+        case "bar":
+            return bars if kind == "line" else None
+        case "line":
+            return "line" if kind in ("bar", "grouped_bar", "stacked_bar") and keys[0].role == "time" else None
 
 
 def data_of(

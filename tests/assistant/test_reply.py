@@ -58,3 +58,17 @@ def test_a_conversation_goes_on_after_a_question_asked_back(layer_of, turns, met
     assert answers[0].status == "clarify"
     query = answers[-1].query
     assert (query.metrics, query.dimensions, query.period.start.month) == (metrics, dimensions, month)
+
+
+@pytest.mark.parametrize(
+    "text, kind",
+    [
+        ("最近7天每天的订单数", "line"),
+        ("最近7天每天的订单数，画成柱状图", "bar"),
+        ("GMV by month this year as a table", "table"),
+        ("9月各渠道GMV，折线图", "bar"),
+    ],
+)
+def test_the_chart_that_is_asked_for_is_drawn_where_it_can_show_the_result(layer_of, text, kind):
+    assistant = Assistant(layer_of("shop"), RulesPlanner(layer_of("shop")))
+    assert assistant.ask(text).chart.kind == kind

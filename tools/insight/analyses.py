@@ -1,7 +1,7 @@
 """Owns the list of analyses there are. A new one is a module of its own and one line here."""
 
-from wenshu.tools.insight.campaign import CampaignReview
 from wenshu.tools.insight.basket import Basket
+from wenshu.tools.insight.campaign import CampaignReview
 from wenshu.tools.insight.clusters import Clusters
 from wenshu.tools.insight.drivers import Drivers
 from wenshu.tools.insight.experiment import Experiment

@@ -111,12 +111,12 @@ class _Teller:
         value = row[self.review.table.index(at)]
         return None if value is None else self.w.value(value, self.columns[at].unit)
 
-    def parts(self, row: tuple[Cell, ...]) -> str:
-        """Return every metric of a campaign with its name, in the model's order."""
+    def parts(self, row: tuple[Cell, ...], told: str | None = None) -> str:
+        """Return every metric of a campaign with its name, in the model's order, but one that was told."""
         shown = []
         for name, column in self.columns.items():
-            if column.role == "metric" and (value := self.cell(row, name)) is not None:
-                shown.append(self.w.say(f"{self.w.label(column)} {value}", f"{self.w.label(column)} {value}"))
+            if column.role == "metric" and name != (told and metric_column(told)) and (value := self.cell(row, name)) is not None:
+                shown.append(f"{self.w.label(column)} {value}")
         return self.w.say(", ", "，").join(shown)
 
     def headline(self, row: tuple[Cell, ...]) -> str:
@@ -133,7 +133,7 @@ class _Teller:
                 f"**{name} {'paid back' if kept else 'did not pay back'}**: {label} {w.value(back, unit)}. ",
                 f"**{name}{'收回了成本' if kept else '没有收回成本'}**：{label} {w.value(back, unit)}。",
             )
-        return verdict + w.opening(self.parts(row)) + w.say(".", "。")
+        return verdict + w.opening(self.parts(row, paid)) + w.say(".", "。")
 
     def ranking(self, rows: list[tuple[Cell, ...]], paid: str | None) -> str:
         w = self.w

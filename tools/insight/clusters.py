@@ -107,8 +107,8 @@ def _assigned(inquiry: Inquiry, behaviour: Behaviour, groups: Groups) -> list[Cl
     sums = ", ".join(f"SUM({name}) AS {name}" for name in GROUPED_BY)
     distances = ", ".join(f"{distance} AS d{i}" for i, distance in enumerate(distances_sql(groups)))
     least = ", ".join(f"d{i}" for i in range(len(groups.centres)))
-    place = " ".join(f"WHEN d{i} = LEAST({least}) THEN {i}" for i in range(len(groups.centres)))
-    text = f"SELECT CASE {place} END AS place, COUNT(*) AS users, {sums} FROM (SELECT *, {distances} FROM {USERS}) AS placed GROUP BY 1 ORDER BY 1"
+    nearest = " ".join(f"WHEN d{i} = LEAST({least}) THEN {i}" for i in range(len(groups.centres)))
+    text = f"SELECT CASE {nearest} END AS place, COUNT(*) AS users, {sums} FROM (SELECT *, {distances} FROM {USERS}) AS placed GROUP BY 1 ORDER BY 1"
     rows = inquiry.select(folded(users, text), numbers("place", "users", *GROUPED_BY)).table.rows
     found = []
     for place, count, *totals in rows:
@@ -136,7 +136,6 @@ def _number(cell: Cell) -> float:
 
 
 def _insight(inquiry: Inquiry, groups: Groups, clusters: Sequence[Cluster], money: str | None) -> Insight:
-    total = sum(cluster.users for cluster in clusters)
     names = [_named(i, cluster) for i, cluster in enumerate(clusters)]
     return Insight(
         title=Text("Groups of users by behaviour", "按行为划分的用户群"),
@@ -195,17 +194,17 @@ def _table(names: Sequence[Text], clusters: Sequence[Cluster], money: str | None
     first = Column(name="cluster", role="dimension", type="string", label=Text("group", "用户群"), value_labels=tuple((name.en, name) for name in names))
     share = Column(name="users_share", role="share", type="number", label=Text("share of users", "用户占比"), unit="%", metric="users")
     means = (number(f.name, f.label, money if f.unit == "money" else None) for f in (FEATURE[name] for name in GROUPED_BY))
-    rows = (
+    rows: list[tuple[Cell, ...]] = [
         (name.en, cluster.users, cluster.users / total, *(round(mean, 1) for mean in cluster.means))
         for name, cluster in zip(names, clusters, strict=True)
-    )
+    ]
     return ResultTable(columns=(first, number("users", Text("users", "用户数"), additive=True), share, *means), rows=tuple(rows))
 
 
 def _confidence(groups: Groups) -> Confidence:
     apart = 2 if groups.silhouette >= CLEAR else 1 if groups.silhouette >= WEAK else 0
     stable = 2 if groups.stability >= STABLE else 1 if groups.stability >= SHAKY else 0
-    return Confidence(level=("low", "medium", "high")[min(apart, stable)], why=Text(  # type: ignore[arg-type]
+    return Confidence(level=("low", "medium", "high")[min(apart, stable)], why=Text(
         f"Silhouette {groups.silhouette:.2f} ({CLEAR} and more: clear groups, below {WEAK}: hardly any); from other starting points the same users fall together (adjusted Rand index {groups.stability:.2f} of 1).",
         f"轮廓系数 {groups.silhouette:.2f}（不低于 {CLEAR} 表示分群清晰，低于 {WEAK} 表示几乎没有结构）；更换初始点后的一致性（调整兰德指数）为 {groups.stability:.2f}（满分 1）。",
     ))  # fmt: skip

@@ -106,7 +106,7 @@ def insight_of_experiment(inquiry: Inquiry, design: TrialDesign, found: Found) -
     table = _table(inquiry.model, design, found, ordered, shown.metric)
     several = len(ordered) > 1
     return Insight(
-        title=Text("Experiments", "实验结果") if several or not design.trials else in_both(lambda w: w.say(f"Experiment {escape_markdown(ordered[0])}", f"实验：{escape_markdown(ordered[0])}")),
+        title=in_both(lambda w: w.say(f"Experiments: {teller(w).metric(shown.metric)}", f"实验结果：{teller(w).metric(shown.metric)}")) if several else in_both(lambda w: teller(w).metric(shown.metric)) if not design.trials else in_both(lambda w: w.say(f"Experiment {escape_markdown(ordered[0])}: {teller(w).metric(shown.metric)}", f"实验 {escape_markdown(ordered[0])}：{teller(w).metric(shown.metric)}")),
         headline=in_both(lambda w: teller(w).of_several(ordered) if several else teller(w).headline(ordered[0])),
         findings=tuple(in_both(lambda w, say=say: getattr(teller(w), say[0])(*say[1:])) for say in _findings(found, ordered)),  # type: ignore[misc]
         table=table,
@@ -288,7 +288,7 @@ def _confidence(found: Found, ordered: list[str]) -> Confidence | None:
         sure = first.corrected < SURE and split.chance >= DOUBTFUL
         return Confidence(
             level="high" if sure else "medium",
-            why=Text(f"Chance alone would show this in {first.corrected:.2g} of cases, corrected for {count} comparison{'s' if count > 1 else ''}.", f"若无差异，偶然出现这样结果的概率为 {first.corrected:.2g}（已按 {count} 个比较校正）。"),
+            why=Text(f"Were there no difference, chance would show one this large with {_p(first.corrected)}, corrected for {count} comparison{'s' if count > 1 else ''}.", f"若无差异，偶然出现这样大差异的概率 {_p(first.corrected)}（已按 {count} 个比较校正）。"),
         )  # fmt: skip
     return Confidence(level="low", why=Text("The interval holds differences in both directions.", "区间同时包含正负两个方向的差异。"))
 

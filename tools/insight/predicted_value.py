@@ -19,7 +19,16 @@ from wenshu.semantic_layer.query import Filter, Query
 from wenshu.semantic_layer.sql_tree import with_ctes
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Text
-from wenshu.tools.insight.customers import GROUP, USERS, folded, numbers, property_of_users, sampled, signals_of, user_days
+from wenshu.tools.insight.customers import (
+    GROUP,
+    USERS,
+    folded,
+    numbers,
+    property_of_users,
+    sampled,
+    signals_of,
+    user_days,
+)
 from wenshu.tools.insight.insight import Confidence, Inquiry, Insight, Method, in_both
 from wenshu.tools.insight.lifetime import Amounts, Purchases, fit_amounts, fit_purchases
 from wenshu.tools.insight.plot import Plot

@@ -18,7 +18,7 @@ EDGES = (0.2, 0.5, 0.8)  # between the bands of probability
 LIKELY = 2  # the first band above one half
 TELLING, FAIR = 0.75, 0.65  # area under the curve for high, for medium confidence
 CALIBRATED, ROUGH = 0.15, 0.35  # share that the expected number may be off
-MOST_REASONS = 3
+MOST_REASONS, FEWEST_TOLD = 3, 50  # the smallest group that is called highest or lowest
 BANDS = {
     "churn": (Text("low risk (<20%)", "低风险（<20%）"), Text("medium risk (20–50%)", "中风险（20–50%）"), Text("high risk (50–80%)", "高风险（50–80%）"), Text("very high risk (≥80%)", "极高风险（≥80%）")),
     "repurchase": (Text("unlikely (<20%)", "可能性低（<20%）"), Text("possible (20–50%)", "可能（20–50%）"), Text("likely (50–80%)", "较可能（50–80%）"), Text("very likely (≥80%)", "很可能（≥80%）")),
@@ -171,8 +171,9 @@ def _findings(scored: Scored, table: ResultTable) -> Iterator[Callable[[Wording]
             f"What sets the likelier ones apart: {'; '.join(_reason_said(w, r, scored.money) for r in reasons)}.",
             f"概率较高的用户的主要特征：{'；'.join(_reason_said(w, r, scored.money) for r in reasons)}。",
         )
-    if scored.by is not None and len(table.rows) > 1:
-        first, last, by, label = table.rows[0], table.rows[-1], scored.by, LABEL[scored.event]
+    large = [row for row in table.rows if scored.by is not None and isinstance(row[1], int) and row[1] >= FEWEST_TOLD]
+    if scored.by is not None and len(large) > 1:
+        first, last, by, label = large[0], large[-1], scored.by, LABEL[scored.event]
         yield lambda w: w.say(
             f"{w.opening(label.en)} is highest for {w.name((by,), first[:1])}, {w.value(first[2], '%')}, and lowest for {w.name((by,), last[:1])}, {w.value(last[2], '%')}.",
             f"{label.zh}最高的是{w.name((by,), first[:1])}（{w.value(first[2], '%')}），最低的是{w.name((by,), last[:1])}（{w.value(last[2], '%')}）。",
@@ -237,11 +238,12 @@ def _groups(scored: Scored) -> ResultTable:
         _number("expected", Text("expected users", "预计人数"), additive=True),
         _number("likely", Text("users at 50% or more", "概率不低于50%的用户数"), additive=True),
     )  # fmt: skip
-    rows = []
+    rows: list[tuple[Cell, int, float, int, int]] = []
     for part, shares in parts.items():
         one, likely = together(shares), sum(share.users for share in shares if share.band >= LIKELY)
         rows.append((part, one.users, one.chances / one.users, round(one.chances), likely))
-    return ResultTable(columns=columns, rows=tuple(sorted(rows, key=lambda row: (-row[2], str(row[0])))))
+    rows.sort(key=lambda row: (-row[2], str(row[0])))
+    return ResultTable(columns=columns, rows=tuple(rows))
 
 
 def _number(name: str, label: Text, unit: str | None = None, *, additive: bool = False) -> Column:

@@ -2,13 +2,15 @@
 
 import csv
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from wenshu.semantic_layer.errors import EngineError
 from wenshu.tools.insight.learning import Chance, area_under_curve, calibration, learn_chance, learn_groups
 from wenshu.tools.insight.lifetime import Amounts, Purchases, fit_amounts, fit_purchases
 
@@ -71,14 +73,15 @@ def behaving(seed: int, number: int) -> tuple[list[list[float]], list[bool]]:
 
 
 def test_chances_are_learnt_and_tested():
-    rows, outcomes = behaving(1, 6_000)
+    rows, outcomes = behaving(1, 4_000)
     learnt = learn_chance(rows, outcomes)
     assert (learnt.intercept, *learnt.weights) == pytest.approx((1.0, -0.8, 0.0), abs=0.15)
-    fresh, came = behaving(2, 6_000)
+    fresh, came = behaving(2, 4_000)
     chances = [learnt.of(row) for row in fresh]
     area, error = area_under_curve(chances, came)
-    pairs = [(a > b) + 0.5 * (a == b) for a in chances[:400] for b in chances[:400] for _ in [0] if came[chances.index(a)] > came[chances.index(b)]]
-    assert area == pytest.approx(sum(pairs) / len(pairs), abs=0.05) and 0.004 < error < 0.012
+    with_it, without = ([c for c, outcome in zip(chances, came, strict=True) if outcome is wanted] for wanted in (True, False))
+    assert area == pytest.approx(sum(a > b for a in with_it for b in without) / len(with_it) / len(without), abs=1e-9)
+    assert 0.004 < error < 0.012
     for count, expected, true in calibration(chances, came, (0.2, 0.5, 0.8)):
         assert count < 100 or expected == pytest.approx(true, abs=0.06)
 
@@ -96,6 +99,14 @@ def test_groups_that_are_there_are_found():
     found = learn_groups(rows)
     assert len(found.centres) == 3 and found.silhouette > 0.7 and found.stability > 0.99
     assert len(learn_groups(rows, 5).centres) == 5
+
+
+@pytest.mark.parametrize(("library", "learn"), [("sklearn", lambda: learn_groups([[1.0], [2.0]])), ("scipy", lambda: fit_amounts([1], [2.0]))])
+def test_a_missing_library_names_the_command(library: str, learn: Callable[[], object], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(EngineError) as error:
+        learn()
+    assert error.value.code == "insight_missing" and "pip install" in error.value.hint.en
 
 
 def _array(values):
