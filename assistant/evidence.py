@@ -84,7 +84,7 @@ def evidence_of(reading: Reading, model: Model, previous: Query | None, named: t
 def leftover(linked: LinkedQuestion, reading: Reading) -> tuple[str, ...]:
     """Return the words that nothing explains; a lone Chinese character with the filler it stands by, as it means little alone.
 
-    >>> from wenshu.assistant.linker import Target
+    >>> from wenshu.assistant.linker import Mention, Target
     >>> filler = Mention(start=1, end=2, text="都", targets=(Target("word", "filler"),))
     >>> linked = LinkedQuestion(text="帝都 vip", mentions=(filler,), unknown=("帝", "vip"))
     >>> leftover(linked, Reading(linked=linked, model=None))

@@ -7,6 +7,7 @@ from wenshu.assistant.linker import Target
 from wenshu.assistant.planner import Investigation
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.metrics import PeriodReturn
 from wenshu.semantic_layer.model import Dimension
 from wenshu.semantic_layer.query import Filter, Op, Query, Where, both, filters_of
 from wenshu.semantic_layer.text import Text
@@ -23,6 +24,8 @@ INSIDE = re.compile(r"^\s*(?:里|中|内|之中|当中|里面)"), re.compile(r"\
 def read_basket(asked: "Asked") -> Investigation | None:
     """买了X的人还买什么, what goes with X, 哪些品类经常一起买, which three brands are bought together."""
     reading, model = asked.reading, asked.model
+    if any(isinstance(model.metric_by_name.get(target.name), PeriodReturn) for targets in reading.metrics for target in targets):
+        return None  # 8月的买家9月还买: in one period and in another
     named = any(mention.of("value", "dimension", "dataset") for mention in reading.mentions)
     if reading.asks_how_many or (not named and not reading.has_word("bought_together")):
         return None

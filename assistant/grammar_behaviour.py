@@ -26,12 +26,16 @@ def read_returns(reading: Reading) -> None:
     """8月的买家在9月又买的比例, August buyers who bought again in September: who came back from one period to the next."""
     again = [i for i, mention in enumerate(reading.mentions) if mention.is_word("again") and reading.free(i)]
     phrases = {phrase.period: phrase for phrase in reading.periods if phrase.period is not None}
+    both = [i for i, mention in enumerate(reading.mentions) if mention.is_word("in_both")]
+    if len(phrases) == 2 and both:
+        _read_bought_in_both(reading, both, max(phrases.values(), key=lambda phrase: phrase.start))
+        return
     if not again or len(phrases) != 2:
         return
     first, second = sorted(phrases)
     beside = _period_beside(reading, again[0])
     if (second.start - first.end).days != 1 or (beside is not None and beside.period == first):
-        _read_bought_in_both(reading, again)
+        _read_bought_in_both(reading, again, beside)
         return
     for metric in reading.model.metrics:
         if isinstance(metric, PeriodReturn) and not metric.lost:
@@ -43,10 +47,9 @@ def read_returns(reading: Reading) -> None:
             return
 
 
-def _read_bought_in_both(reading: Reading, again: list[int]) -> None:
+def _read_bought_in_both(reading: Reading, again: list[int], other: TimePhrase | None) -> None:
     """9月购买用户里有多少8月也买过, share of May buyers who also bought in August: buyers of one period by what they did in the other."""
     bought = next((m.of for m in reading.model.metrics if isinstance(m, Repurchase)), None)
-    other = _period_beside(reading, again[0])
     if bought is None or other is None:
         return
     (dataset,) = {leaf.dataset for leaf in reading.model.leaves(bought)}

@@ -23,6 +23,8 @@ def read_campaign(asked: "Asked") -> Investigation | None:
         if reading.asks_for_number:
             return None
         raise no_campaigns()
+    if reading.asks_which and not reading.filters and (reading.superlative or reading.has_word("quality", "effective")):
+        return None  # 哪个活动效果最好: by which number?
     own = {design.campaign.name, design.campaign.qualified, design.campaign.dataset, design.touches.dataset}
     reading.claim(*(i for i, m in enumerate(reading.mentions) if any(target.name in own for target in m.of("dimension", "dataset"))))
     leaf = Aggregate(name="campaigns", label=same("campaigns"), aggregation=Aggregation.COUNT, dataset=design.campaign.dataset)

@@ -97,7 +97,8 @@ def read_days(reading: Reading) -> None:
     if len(timed) != 1 and not apart:
         return
     for i, mention in enumerate(reading.mentions):
-        day = _day(reading, i) if mention.number is not None and reading.free(i) else None
+        said = mention.number is not None or mention.is_word("next_day")
+        day = _day(reading, i) if said and reading.free(i) else None
         if day is None:
             continue
         if apart:

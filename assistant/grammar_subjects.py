@@ -227,11 +227,13 @@ def _of_all(reading: Reading, position: int, above: set[str]) -> bool:
 def read_counted_people(reading: Reading) -> None:
     """有几个人下过单, how many users signed up: people counted by what they did, where only people are asked for."""
     for i, mention in enumerate(reading.mentions):
-        following = reading.beside(i, +1)
-        if mention.is_word("how_many") and not reading.metrics and following is not None:
-            if is_person(reading, following) and reading.free(following) and reading.everyone:
+        if not mention.is_word("how_many") or reading.metrics or not reading.everyone:
+            continue
+        for beside in (reading.beside(i, +1), reading.beside(i, -1)):  # 有几个人下过单, 付过款的用户有几位
+            if beside is not None and is_person(reading, beside) and reading.free(beside):
                 reading.metrics.append((Target("metric", reading.everyone),))
-                reading.claim(i, following)
+                reading.claim(i, beside)
+                break
     entered = any(m.is_word("entered") and reading.free(i) for i, m in enumerate(reading.mentions))
     if not entered or not reading.metrics or any(rows_of(reading, mention) for mention in reading.mentions):
         return

@@ -35,6 +35,7 @@ def read_values(reading: Reading) -> None:
             earlier = reading.beside(before, -1)
             negated = earlier is not None and reading.mentions[earlier].is_word("exclude")
         left_out = (reading.mentions[k] for k in reading.near(last, +1, 1))
+        negated = negated or _is_left_out(reading, last)
         negated = negated or any(m.is_word("exclude_tail") for m in left_out)  # 退款的|别算, 抖音|以外
         groups = not negated and _names_groups(reading, before, after)
         noun = None if groups else _noun(reading, before, after)
@@ -66,6 +67,19 @@ def _names_groups(reading: Reading, before: int | None, after: int | None) -> bo
         reading.dimensions.append(name)
     reading.claim(after)
     return True
+
+
+def _is_left_out(reading: Reading, position: int) -> bool:
+    """Say whether a value is left out by a word at the end of its sentence: 网页端的|不算."""
+    text = reading.linked.text
+    for k in reading.near(position, +1, 2):
+        mention = reading.mentions[k]
+        if mention.is_word("exclude") and not mention.text.isascii():
+            said = "的" in text[reading.mentions[position].end : mention.start]
+            return said and not text[mention.end : mention.end + 1].strip(",，。.;；!！?？ ")  # noqa: RUF001
+        if not (mention.of("dimension") or mention.of("dataset")):
+            return False
+    return False
 
 
 def _belongs_to_noun(mention: Mention) -> bool:

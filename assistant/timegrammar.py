@@ -97,7 +97,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("first quarters", "前{last:quarter}个?季度", means.quarters),
     (
         "n before that",
-        "(the )?{n} {unit:english_unit} (before that|before then|prior)|(再往前|再之前|再前面?|此前|之前)的?{n}个?{unit:chinese_unit}",
+        "(the )?{n} {unit:english_unit} (before that|before then|prior|before(?=$|[?.,)]))|(再往前|再之前|再前面?|此前|之前)的?{n}个?{unit:chinese_unit}",
         means.rolling,
     ),
     ("preceding n", "(?<![册单购买付款后其户录货载组装动])前{n}个?{unit:chinese_unit}", means.preceding),
@@ -205,6 +205,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
         "(每一?个?|各个?|按照?每?个?|分|逐){unit:chinese_unit}[份度]?(?![龄纪级货薪后代轻期节数末客费])",
         means.grain,
     ),
+    ("unit after unit", "一个?{unit:chinese_unit}一个?(天|日|周|星期|月|季度|年)地?的?", means.grain),
     ("trend by unit", "{unit:chinese_unit}度?(趋势|走势|变化|曲线|粒度|维度|明细|报表)", means.grain),
     ("unit as adjective", "(?<![个一二三四0-9]){unit:unit_adjective}", means.grain),
     ("which unit", "哪[几一些]?个?{unit:chinese_unit}份?", means.grain),

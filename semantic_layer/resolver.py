@@ -164,6 +164,9 @@ def resolve(
                 "同一对象可能同时属于多个分组，各组之和会大于总计。",
             ),
         )
+    if query.period is not None and (stock := next((m.label for m in metrics if isinstance(m, Aggregate) and m.undated), None)):
+        whole = Text(f"{stock.en}: all there are up to {as_of}, whatever the period.", f"{stock.zh}为截至 {as_of} 的总量，不受时间段限制。")
+        caveats = (*caveats, whole)
     return ResolvedQuery(
         query=query, model=model, as_of=as_of, metrics=metrics, leaves=leaves, variants=variants,
         keys=keys + tuple((name, binder.key(name, leaves)) for name in query.dimensions),

@@ -12,7 +12,7 @@ from wenshu.tools.insight.plot import Plot
 from wenshu.tools.query import QueryResult
 from wenshu.tools.wording import Wording
 
-MOST_ROWS, MOST_TOLD, MOST_BARS = 20, 3, 10
+MOST_ROWS, MOST_NEAREST, MOST_TOLD = 20, 5, 3
 MANY = 30  # baskets together, from which on a finding is called sure
 METHOD = Method(
     name=Text("Association rules", "关联规则"),
@@ -47,7 +47,8 @@ class Found:
     @property
     def shown(self) -> tuple[Rule[Cell], ...]:
         """Return the rules to list: the findings, or what comes nearest where there are none."""
-        return (self.sure or tuple(sorted(self.rules, key=lambda rule: (-rule.strength, -rule.together, str(rule.then)))))[:MOST_ROWS]
+        nearest = sorted(self.rules, key=lambda rule: (-rule.strength, -rule.together, str(rule.then)))
+        return self.sure[:MOST_ROWS] or tuple(nearest[:MOST_NEAREST])
 
     def counted(self, w: Wording, count: int) -> str:
         return w.say(f"{count:,} {self.of}{'' if count == 1 else 's'}", f"{count:,} {'笔订单' if self.of == 'order' else '位用户'}")
@@ -67,7 +68,7 @@ def insight_of_baskets(inquiry: Inquiry, found: Found) -> Insight:
     table = _table(found)
     x = "goes_with" if found.given else "items"
     return Insight(
-        title=in_both(lambda w: w.say(f"What goes with {found.given_named(w)}", f"与{found.given_named(w)}一起买的") if found.given else w.say(f"Bought together, by {w.label(found.by)}", f"经常一起购买的{w.label(found.by)}")),
+        title=in_both(lambda w: _title(w, found)),
         headline=in_both(lambda w: _headline(w, found)),
         findings=tuple(in_both(say) for say in _findings(found)),
         table=table,
@@ -79,6 +80,15 @@ def insight_of_baskets(inquiry: Inquiry, found: Found) -> Insight:
         period=found.total.period if found.total.dated else None,
         follow_ups=tuple(_follow_ups(found)),
     )  # fmt: skip
+
+
+def _title(w: Wording, found: Found) -> str:
+    label = w.label(found.by)
+    if found.given:
+        title = w.say(f"What goes with {found.given_named(w)}", f"与{found.given_named(w)}一起买的{label}")
+    else:
+        title = w.say(f"Bought together, by {label}", f"经常一起购买的{label}")
+    return title if found.sure else w.noted(title, w.say("may be chance", "可能出于偶然"))
 
 
 def _headline(w: Wording, found: Found) -> str:
