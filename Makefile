@@ -52,7 +52,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); this takes a minute …"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) pip setuptools
-	@$(INSTALL) --no-build-isolation --editable .
+	@$(INSTALL) --no-build-isolation --editable '.[insight]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -39,7 +39,7 @@ TABLE = ResultTable(
     rows=((date(2026, 9, 1), "douyin", 187716.78), (date(2026, 9, 1), None, 3), (date(2026, 10, 1), "douyin", None)),
 )
 BLANK = Answer(id="7", status="answered", language="zh")
-KEYS = ["id", "status", "language", "text", "query", "columns", "rows", "truncated", "sql", "chart", "receipt", "options", "problem", "follow_ups"]  # fmt: skip
+KEYS = ["id", "status", "language", "text", "query", "analysis", "columns", "rows", "truncated", "sql", "chart", "receipt", "options", "problem", "follow_ups"]  # fmt: skip
 
 
 def test_rows_hold_raw_values():
@@ -83,7 +83,7 @@ def test_an_answer_that_is_nothing_yet_has_every_key():
     out = answer_to_json(BLANK)
     assert list(out) == KEYS
     assert out == {
-        "id": "7", "status": "answered", "language": "zh", "text": "", "query": None, "columns": [], "rows": [],
+        "id": "7", "status": "answered", "language": "zh", "text": "", "query": None, "analysis": None, "columns": [], "rows": [],
         "truncated": False, "sql": None, "chart": None, "receipt": None, "options": [], "problem": None, "follow_ups": [],
     }  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_a_whole_answer():
         "compared_period": {"start": "2026-07-01", "end": "2026-08-31", "label": "2026-07-01 – 2026-08-31"},
         "filters": ["渠道 = 抖音"], "sources": ["orders", "users"], "caveats": ["只有部分数据。"],
         "assumptions": ["客单价按用户计算。"], "verified": None, "planner": "rules", "elapsed_ms": 12.3,
-        "llm": None, "steps": [], "governed": True,
+        "llm": None, "method": None, "steps": [], "governed": True,
     }  # fmt: skip
     assert out["problem"] == {"code": "c", "message": "m", "hint": "h"}
     assert (out["options"], out["follow_ups"], out["sql"]) == (["甲"], ["环比呢"], "SELECT 1")

@@ -1,6 +1,7 @@
 """Serves a scripted OpenAI-compatible endpoint over real sockets: each request gets the next reply of the script."""
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -128,11 +129,19 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
+class Server(ThreadingHTTPServer):
+    """Says nothing of clients that go away, as the ones that lose patience do."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @pytest.fixture
 def script() -> Iterator[Script]:
     """Return the script of a server that runs for the test."""
     script = Script()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Scripted", (Handler,), {"script": script}))
+    server = Server(("127.0.0.1", 0), type("Scripted", (Handler,), {"script": script}))
     server.daemon_threads = True
     server.block_on_close = False
     script.port = server.server_address[1]
