@@ -105,6 +105,7 @@ class Answer:
     """Hold everything a door shows: text, table, chart, receipt, options, problem and follow-ups.
 
     `text` is Markdown without links or images: the answer's sentence first, one paragraph or list item a finding.
+    `report` names the period whose whole report there is, where that was asked for.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Answer:
     problem: Problem | None = None
     follow_ups: tuple[str, ...] = ()
     analysis: AnalysisNote | None = None
+    report: str | None = None
 
     def dataframe(self, *, labels: bool = False) -> "DataFrame":
         """Return the table as a pandas DataFrame, with names and raw values or, with `labels`, as people read them.
@@ -178,6 +180,7 @@ def answer_to_json(answer: Answer, *, chart_path: Path | None = None) -> dict[st
         "problem": answer.problem
         and {"code": answer.problem.code, "message": answer.problem.message, "hint": answer.problem.hint},
         "follow_ups": list(answer.follow_ups),
+        "report": answer.report,
     }
 
 

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from wenshu.assistant.answer import Answer, Definition, Period, Problem, Receipt, ReceiptStep, Status
 from wenshu.assistant.completion import Completer, Completion
-from wenshu.assistant.investigation import investigated
+from wenshu.assistant.investigation import INVESTIGATE, investigated, with_learning
 from wenshu.assistant.narrator import Narrator, joined
 from wenshu.assistant.planner import (
     SAY,
@@ -46,7 +46,7 @@ from wenshu.semantic_layer.text import Language, Text
 from wenshu.tools.chart import choose_chart
 from wenshu.tools.chart_title import chart_title
 from wenshu.tools.explain import explain
-from wenshu.tools.query import QueryResult, run_query
+from wenshu.tools.query import QueryResult, learning, run_query
 
 MOST_CONVERSATIONS = 1_000  # remembered at once; the longest unused is forgotten first
 UNDERSTANDING = Text("Understanding the question", "理解问题")
@@ -122,12 +122,11 @@ class Assistant:
     def stream(self, question: Question) -> Iterator[Step | Answer]:
         """Yield the stages as they begin, then the answer."""
         started = perf_counter()
-        language = question.language if question.language != "auto" else language_of(question.text)
-        blank = Answer(id=str(next(self._ids)), status="answered", language=language)
+        blank = self._blank(question)
         try:
             yield Step("understand", UNDERSTANDING)
             previous, offer = self._recall(question)
-            for news in self._steps(question, language, previous, offer):
+            for news in self._steps(question, blank.language, previous, offer):
                 if isinstance(news, Planned):
                     yield from self._outcome(blank, news, question, started)
                 else:
@@ -157,6 +156,8 @@ class Assistant:
             case Statement():
                 answer = self._state(blank, outcome)
             case Plan():
+                for learnt in learning(self.layer, outcome.query, today=question.today):
+                    yield Step(INVESTIGATE, learnt)
                 yield Step("query", QUERYING)
                 result = run_query(self.layer, outcome.query, today=question.today)
                 yield Step("explain", EXPLAINING)
@@ -213,15 +214,18 @@ class Assistant:
         governed = all(isinstance(each, QueryResult) for each in outcome.results)
         return replace(answer, text=outcome.text or answer.text, receipt=replace(answer.receipt, steps=steps, governed=governed))
 
-    def answer_plan(self, question: Question, plan: Plan) -> Answer:
-        """Answer with a plan that is made already, as a saved question's is."""
+    def carry_out(self, question: Question, outcome: Plan | Investigation) -> Iterator[Step | Answer]:
+        """Yield the stages of what is planned already, as a saved question is, then its answer."""
         started = perf_counter()
-        language = question.language if question.language != "auto" else language_of(question.text)
-        blank = Answer(id=str(next(self._ids)), status="answered", language=language)
+        blank = self._blank(question)
         try:
-            return self._answer(blank, plan, run_query(self.layer, plan.query, today=question.today), started)
+            yield from self._outcome(blank, Planned(outcome=outcome, planner=self.planner.name), question, started)
         except WenshuError as error:
-            return failed(blank, error)
+            yield failed(blank, error)
+
+    def _blank(self, question: Question) -> Answer:
+        language = question.language if question.language != "auto" else language_of(question.text)
+        return Answer(id=str(next(self._ids)), status="answered", language=language)
 
     # conversation
 
@@ -287,7 +291,7 @@ class Assistant:
             per=result.query.per,
         )
         return replace(
-            answer, text=explanation.markdown(), follow_ups=self.planner.follow_ups(result.query, blank.language)
+            answer, text=explanation.markdown(), follow_ups=self.planner.follow_ups(result.query, blank.language), report=plan.report
         )
 
 
@@ -346,7 +350,9 @@ def _with_result(blank: Answer, result: QueryResult, plan: Plan, started: float,
         (f"{period.start} – {period.end}", *filters) if result.dated else filters
     )
     chart = choose_chart(result.table, title=chart_title(result.table, language), subtitle=subtitle, language=language, wanted=plan.chart)
-    return replace(blank, query=result.query, table=result.table, sql=result.sql, chart=chart, receipt=receipt)
+    return replace(
+        blank, query=result.query, table=result.table, sql=result.sql, chart=chart, receipt=with_learning(receipt, result, language)
+    )
 
 
 def _period(period: DateRange, label: str | None, language: Language) -> Period:

@@ -126,12 +126,12 @@ def difference(gold: list[tuple[Any, ...]], table: ResultTable, *, ordered: bool
     width = len(gold[0])
     if width > len(table.columns):
         return f"{len(table.columns)} columns instead of {width}"
-    fits = [[j for j in range(len(table.columns)) if _column_fits(gold, i, table, j, ordered)] for i in range(width)]
+    fits = [[j for j in range(len(table.columns)) if _column_fits(gold, i, table, j)] for i in range(width)]
     for i, columns in enumerate(fits):
         if not columns:
             return f"gold column {i + 1} stands in no column of the answer: {[row[i] for row in gold[:3]]}"
     for choice in _choices(fits):
-        if _rows_fit(gold, table, choice):
+        if _rows_fit(gold, table, choice) and (not ordered or _in_order(gold, table, choice)):
             return ""
     return "the rows differ"
 
@@ -170,15 +170,20 @@ def _same(gold: Any, value: Any, column: Column) -> bool:
     )
 
 
-def _column_fits(gold: list[tuple[Any, ...]], i: int, table: ResultTable, j: int, ordered: bool) -> bool:
-    """Say whether a column holds the gold column's values; in the same places where order counts and they are numbers."""
+def _column_fits(gold: list[tuple[Any, ...]], i: int, table: ResultTable, j: int) -> bool:
+    """Say whether a column holds the gold column's values, in whatever order."""
     column, wanted, cells = table.columns[j], [row[i] for row in gold], [row[j] for row in table.rows]
-    numeric = all(isinstance(value, int | float | None) for value in (*wanted, *cells))
-    if numeric and not ordered:
-        wanted, cells = sorted(wanted, key=_sort_key), sorted(cells, key=_sort_key)
-    if numeric:
-        return all(_same(value, cell, column) for value, cell in zip(wanted, cells, strict=True))
+    if all(isinstance(value, int | float | None) for value in (*wanted, *cells)):
+        pairs = zip(sorted(wanted, key=_sort_key), sorted(cells, key=_sort_key), strict=True)
+        return all(_same(value, cell, column) for value, cell in pairs)
     return _pairs_up(wanted, cells, lambda value, cell: _same(value, cell, column))
+
+
+def _in_order(gold: list[tuple[Any, ...]], table: ResultTable, columns: tuple[int, ...]) -> bool:
+    """Say whether some column of numbers stands in the gold order, so that rows tied in it may change places."""
+    numeric = [i for i in range(len(gold[0])) if all(isinstance(row[i], int | float | None) for row in gold)]
+    in_place = (all(_same(g[i], r[columns[i]], table.columns[columns[i]]) for g, r in zip(gold, table.rows, strict=True)) for i in numeric)
+    return not numeric or any(in_place)
 
 
 def _sort_key(value: Any) -> tuple[bool, float]:

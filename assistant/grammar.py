@@ -6,7 +6,7 @@ What no rule claims and is not filler is not understood. The rules stand by topi
 from collections.abc import Callable
 
 from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns, read_stages
-from wenshu.assistant.grammar_cohort import read_brackets, read_days, read_staying
+from wenshu.assistant.grammar_cohort import read_brackets, read_days, read_maturity, read_staying
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_funnel import read_funnel
 from wenshu.assistant.grammar_own_numbers import read_own_numbers
@@ -26,7 +26,14 @@ from wenshu.assistant.grammar_subjects import (
     read_quotients,
     read_spread,
 )
-from wenshu.assistant.grammar_time import read_comparison, read_counted_periods, read_dates, read_hours, read_times
+from wenshu.assistant.grammar_time import (
+    read_comparison,
+    read_counted_periods,
+    read_dates,
+    read_hours,
+    read_period_before,
+    read_times,
+)
 from wenshu.assistant.grammar_values import read_values
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.people import everyone
@@ -36,6 +43,7 @@ from wenshu.semantic_layer.model import Model
 RULES: tuple[Callable[[Reading], None], ...] = (
     read_comparison,
     read_times,
+    read_period_before,
     read_brackets,
     read_staying,
     read_dates,
@@ -58,6 +66,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_cohorts,
     read_hours,
     read_days,
+    read_maturity,
     read_conditions,
     read_user_conditions,
     read_chart,

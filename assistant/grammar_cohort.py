@@ -73,7 +73,7 @@ def _edge(reading: Reading, position: int, metric: Retention) -> tuple[int, set[
 
 def read_staying(reading: Reading) -> None:
     """6月注册的用户14天后还活跃的比例, share of May sign-ups who came back within 7 days: retention in other words."""
-    told = [i for i, m in enumerate(reading.mentions) if m.is_word("entered") or _is_newcomer(reading, i)]
+    told = [i for i, m in enumerate(reading.mentions) if m.is_word("entered", "since_entry") or _is_newcomer(reading, i)]
     shares = [i for i, mention in enumerate(reading.mentions) if mention.is_word("share", "conversion")]
     if reading.metrics or not told or not shares or any("[n=" in t.name for m in reading.mentions for t in m.of("metric")):
         return
@@ -93,7 +93,8 @@ def read_staying(reading: Reading) -> None:
 def read_days(reading: Reading) -> None:
     """换成30日, LTV of May sign-ups after 120 days: a number of days that stands apart from its metric."""
     timed = [k for k, targets in enumerate(reading.metrics) if _takes_days(reading, targets)]
-    apart = not reading.metrics and not reading.steps and reading.has_word("switch", "so", "only")
+    alone = all(m.is_filler or m.number is not None or m.is_word("day_unit", "next_day") for m in reading.mentions)
+    apart = not reading.metrics and not reading.steps and (alone or reading.has_word("switch", "so", "only"))
     if len(timed) != 1 and not apart:
         return
     for i, mention in enumerate(reading.mentions):
@@ -111,6 +112,21 @@ def read_days(reading: Reading) -> None:
             reading.metrics[timed[0]] = (Target("metric", f"{name}[n={day.number}]"),)
         reading.claim(*day.used)
         return
+
+
+def read_maturity(reading: Reading) -> None:
+    """没满7天的不算, only those whose 7 days are over: what every rate of a cohort does anyway."""
+    mentions = reading.mentions
+    for i, mention in enumerate(mentions):
+        days = {t.name for targets in reading.metrics for t in targets if f"[n={int(mention.number or 0)}" in t.name}
+        if mention.number is None or not days or not reading.free(i):
+            continue
+        unit = next((k for k in reading.near(i, +1, 1) if mentions[k].is_word("day_unit")), None)
+        before = [k for k in reading.near(i, -1, 2) if mentions[k].is_word("below", "at_least", "none", "only")]
+        after = [k for k in reading.near(unit, +1, 2) if mentions[k].is_word("exclude", "exclude_tail", "only")] if unit else []
+        if unit is not None and any(mentions[k].is_word("below", "at_least") for k in before) and (after or any(mentions[k].is_word("only") for k in before)):
+            reading.claim(i, unit, *before, *after)
+            return
 
 
 def _takes_days(reading: Reading, targets: tuple[Target, ...]) -> bool:

@@ -112,9 +112,10 @@ def _amount(reading: Reading, position: int) -> Amount:
     joint = reading.beside(last, +1)
     before = reading.beside(position, -1)
     between = before is not None and reading.mentions[before].is_word("between")
-    if joint is not None and reading.mentions[joint].is_word("to", *(("and",) if between else ())):
+    if joint is not None and reading.mentions[joint].is_word("to", "or", "and"):
         other = reading.beside(joint, +1)
-        if other is not None and reading.mentions[other].number is not None:
+        ranged = between or reading.mentions[joint].is_word("to")
+        if other is not None and reading.mentions[other].number is not None and (ranged or _are_neighbours(reading, value, other)):
             high, last = _multiplied(reading, other)
             last, second = _unit(reading, last)
             unit = second or unit
@@ -123,6 +124,12 @@ def _amount(reading: Reading, position: int) -> Amount:
         value=value, high=high, first=position, last=last, dimension=dimension,
         counted=(unit or reading.mentions[position]).is_word("count_word"), is_money=unit is not None and unit.is_word("money"),
     )  # fmt: skip
+
+
+def _are_neighbours(reading: Reading, value: float, other: int) -> bool:
+    """Say whether a number with an attribute as its unit is the next one: 4 or 5 stars."""
+    unit = _unit(reading, other)[1]
+    return reading.mentions[other].number == value + 1 and unit is not None and bool(_attributes(reading, unit))
 
 
 def _multiplied(reading: Reading, position: int) -> tuple[float, int]:
@@ -150,6 +157,10 @@ def _unit(reading: Reading, position: int) -> tuple[int, Mention | None]:
             return following + 1, reading.mentions[following + 1]  # 5-star
         if adjacent and (mention.is_word("count_word", "money") or _attributes(reading, mention)):
             return following, mention
+        before = reading.beside(position, -1)
+        compared = before is not None and any(t.name in COMPARED_BY for t in reading.mentions[before].targets)
+        if adjacent and compared and mention.is_word("day_unit") and reading.mentions[position].number is not None:
+            return following, mention  # 活跃天数超过10|天
     return position, None
 
 
@@ -189,10 +200,10 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
     before = reading.beside(first, -1)
     if (
         before is not None
-        and first < (amount.first if amount else last)
+        and (first < (amount.first if amount else last) or (amount is not None and amount.high is not None and not amount.counted))
         and _attributes(reading, reading.mentions[before])
     ):
-        return Owner(position=before, dimension=_attributes(reading, reading.mentions[before])[0])  # aged under 25
+        return Owner(position=before, dimension=_attributes(reading, reading.mentions[before])[0])  # aged under 25, aged 25 to 34
     right_after = [last + 1] if last + 1 < len(reading.mentions) and _adjoins(reading, last) else []
     for i in (*right_after, *reading.near(first, -1, 3), *reading.near(last, +1, 2)):
         if i in reading.claimed and not reading.mentions[i].of("metric"):

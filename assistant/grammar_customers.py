@@ -6,8 +6,11 @@ A number that is predicted from customers' own behaviour may be asked for by nam
 import re
 from typing import TYPE_CHECKING, Literal
 
+from wenshu.assistant.grammar_conditions import is_person
+from wenshu.assistant.grammar_subjects import after_by
 from wenshu.assistant.linker import LinkedQuestion, Target
-from wenshu.assistant.planner import Investigation, Refusal
+from wenshu.assistant.people_list import likely_people
+from wenshu.assistant.planner import Investigation, Plan, Refusal
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.metrics import Lifecycle, LifetimeValue, PeriodReturn, Repurchase, RepurchaseWithin
@@ -47,7 +50,7 @@ def no_forecast() -> Refusal:
     )
 
 
-def read_predicted_value(asked: "Asked") -> Investigation | Refusal | None:
+def read_predicted_value(asked: "Asked") -> Investigation | Plan | Refusal | None:
     """预测LTV, 各渠道未来90天的预测LTV, predicted lifetime value by channel."""
     reading, model = asked.reading, asked.model
     lifetime = any(_is_lifetime_value(model, targets) for targets in reading.metrics)
@@ -60,19 +63,26 @@ def read_predicted_value(asked: "Asked") -> Investigation | Refusal | None:
     return Investigation(analysis=PredictedValue(days=days, by=by, filters=filters), assumptions=(*said, *assumed))
 
 
-def read_propensity(asked: "Asked") -> Investigation | Refusal:
-    """哪些用户可能流失, churn risk by channel, 未来30天的复购概率, who is likely to buy again."""
+def read_propensity(asked: "Asked") -> Investigation | Plan | Refusal | None:
+    """哪些用户可能流失, churn risk by channel, 未来30天的复购概率, who is likely to buy again; with 名单 or a number, the list of them."""
     event: Literal["churn", "repurchase"] = "churn" if asked.reading.has_word("churn_risk", "lost") else "repurchase"
+    if _is_of_segment(asked, "churn_risk", "repurchase_chance"):
+        return None
     if _others(asked.reading, asked.model, Lifecycle, PeriodReturn, Repurchase, RepurchaseWithin):
         return no_forecast()
+    listed, least = _listed(asked.reading), asked.reading.superlative == "least"
     by, filters, said = _read(asked)
     days, assumed = _days(asked, "event")
+    if by is None and listed is not None and (query := likely_people(asked.model, event, days, filters, listed, least=least)) is not None:
+        return Plan(query=query, assumptions=said)
     return Investigation(analysis=Propensity(event=event, days=days, by=by, filters=filters), assumptions=(*said, *assumed))
 
 
 def read_clusters(asked: "Asked") -> Investigation | None:
     """把用户聚成4类, cluster users by behaviour: groups that the data have, not those of a segment."""
     reading = asked.reading
+    if _is_of_segment(asked, "cluster"):
+        return None
     number = next((int(m.number) for i, m in enumerate(reading.mentions) if m.number is not None), None)
     reading.claim(*(i for i, m in enumerate(reading.mentions) if m.number is not None or m.is_word("how_many", "by", "vague")))
     groups = [i for i, m in enumerate(reading.mentions) if m.of("dimension") and GROUPS.fullmatch(m.text)]
@@ -87,6 +97,38 @@ def read_clusters(asked: "Asked") -> Investigation | None:
         )
     _, filters, said = _read(asked)
     return Investigation(analysis=Clusters(number=number, filters=filters), assumptions=said)
+
+
+def _is_of_segment(asked: "Asked", *words: str) -> bool:
+    """Say whether a segment that was learnt splits or keeps part of another number (AOV by churn risk, GMV of cluster A).
+
+    Else the words ask for what is predicted or found itself, and no dimension of theirs is left.
+    """
+    reading = asked.reading
+    learnt = {d.name for dataset in asked.model.datasets if dataset.lesson for d in dataset.dimensions}
+    named = [i for i, m in enumerate(reading.mentions) if any(t.name in learnt for t in m.of("dimension"))]
+    if any(not reading.mentions[i].is_word(*words) for i in named) or any(d.rpartition(".")[2] in learnt for f in reading.filters for d in f.dimensions):
+        return True
+    if any(number.dimension in learnt for number in reading.numbers):
+        return True  # users with a churn probability above 80%
+    other = any(not asked.settler.counts_anyone(targets) for targets in reading.metrics)
+    if other and any(after_by(reading, i) for i in named):
+        return True
+    reading.dimensions[:] = [name for name in reading.dimensions if name not in learnt]
+    return False
+
+
+def _listed(reading: Reading) -> int | None:
+    """Return how many people are to be listed (最可能流失的50个用户), 0 where it is not said, None where no list is asked for."""
+    limit = reading.limit
+    for i, mention in enumerate(reading.mentions):
+        if reading.free(i) and mention.number is not None and any(is_person(reading, k) for k in reading.near(i, +1, 2)):
+            reading.claim(i)
+            limit = int(mention.number)
+    if limit is None and not reading.has_word("list"):
+        return None
+    reading.limit = None  # of people, not of groups
+    return limit or 0
 
 
 def _read(asked: "Asked") -> tuple[str | None, Filter | None, tuple[Text, ...]]:

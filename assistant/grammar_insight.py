@@ -14,8 +14,9 @@ from wenshu.assistant.grammar_campaign import read_campaign, read_campaign_named
 from wenshu.assistant.grammar_customers import read_clusters, read_predicted_value, read_propensity
 from wenshu.assistant.grammar_experiment import read_experiment, read_experiment_named, read_retention_of_group
 from wenshu.assistant.grammar_key_actions import read_key_actions, read_which_actions
+from wenshu.assistant.grammar_reviews import read_reviews
 from wenshu.assistant.linker import Target
-from wenshu.assistant.planner import Clarification, Investigation, Outcome, Refusal
+from wenshu.assistant.planner import Clarification, Investigation, Outcome, Plan, Refusal
 from wenshu.assistant.reading import Reading
 from wenshu.assistant.settle import Settler
 from wenshu.semantic_layer.model import Model
@@ -26,7 +27,8 @@ from wenshu.tools.insight.drivers import drivers_of
 from wenshu.tools.insight.unusual import Unusual
 
 GOES_WITH = ("goes_with", "rose", "drivers", "leads_to", "most", "which", "next_day", "quality", "stayed", "retention_of", "which_actions", "repurchase_of", "again", "equals")
-Found = Investigation | Clarification | Refusal | None
+REVIEWED = ("complain", "praise", "sentiment", "say_about", "bad_reviews", "good_reviews")
+Found = Investigation | Plan | Clarification | Refusal | None
 LATELY_DAYS = 30
 USUAL_DAYS = 28  # where no period is named: whole weeks, so that weekdays weigh alike
 
@@ -166,9 +168,10 @@ INSIGHT_RULES: tuple[InsightRule, ...] = (
     InsightRule(words=("retention_of", "stayed"), read=read_retention_of_group),
     InsightRule(words=("bought_together", "also_bought", "goes_with"), beside=("so", "which", "again", "vague", "overall", "who", "quality"), read=read_basket),
     InsightRule(words=("predicted_value", "forecast"), beside=("predicted_value", "forecast", "each_of", "vague", "which", "who", "overall", "lost", "how_many", "list"), read=read_predicted_value),
-    InsightRule(words=("churn_risk",), beside=("forecast", "lost", "which", "who", "how_many", "list", "vague", "equals", "to"), read=read_propensity),
-    InsightRule(words=("repurchase_chance",), beside=("forecast", "again", "which", "who", "how_many", "list", "vague", "equals", "to"), read=read_propensity),
-    InsightRule(words=("cluster",), beside=("how_many", "vague", "which", "by", "list", "by_behaviour"), read=read_clusters),
+    InsightRule(words=("churn_risk",), beside=("distribution", "most", "forecast", "lost", "which", "who", "how_many", "list", "vague", "equals", "to"), read=read_propensity),
+    InsightRule(words=("repurchase_chance",), beside=("distribution", "most", "forecast", "again", "which", "who", "how_many", "list", "vague", "equals", "to"), read=read_propensity),
+    InsightRule(words=("cluster",), beside=("distribution", "how_many", "vague", "which", "by", "list", "by_behaviour"), read=read_clusters),
+    InsightRule(words=REVIEWED, beside=("complain", "praise", "sentiment", "say_about", "bad_reviews", "good_reviews", "quality", "which", "why", "lately", "most", "distribution", "share", "overall", "trend", "list", "vague", "overview", "versus", "more", "equals", "who", "they"), read=read_reviews),
     InsightRule(words=("why", "drivers"), beside=("rose", "fell", "growth", "above", "below", "trend", "vague", "leads_to"), read=read_drivers),
     InsightRule(words=("unusual",), beside=("quality", "lately", "trend", "days", "overview", "vague", "rose", "fell", "growth", "hourly"), read=read_unusual),
 )

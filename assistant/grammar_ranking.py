@@ -48,7 +48,8 @@ def read_ranking(reading: Reading) -> None:
             reading.claim(i)
         elif mention.is_word("which", "who"):
             reading.asks_which = True
-            reading.claim(i)
+            again = (k for k in reading.near(i, +1, 1) if reading.limit and reading.mentions[k].number == reading.limit)
+            reading.claim(i, *again)  # 最高的两个是哪|两个
     if reading.limit is None and reading.superlative is not None:
         for i, mention in enumerate(reading.mentions):  # "下单最多的渠道，要5个": a number before a counting word
             following = reading.beside(i, +1)

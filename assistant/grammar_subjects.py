@@ -5,7 +5,7 @@ from sqlglot import exp
 from wenshu.assistant.grammar_conditions import done_of, is_person, rows_of
 from wenshu.assistant.linker import Mention, Target
 from wenshu.assistant.people import newcomers, people, subject
-from wenshu.assistant.reading import Reading, ValueFilter
+from wenshu.assistant.reading import COMPARED_BY, Reading, ValueFilter
 from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
@@ -26,6 +26,8 @@ def read_averages(reading: Reading) -> None:
         passed = 2 if any(reading.mentions[k].is_word("average") for k in reading.near(i, +1, 1)) else 1
         for k in (*reading.near(i, +1, passed), *reading.near(i, -1, 2)):
             above = {target.name for target in reading.mentions[k].of("metric")}
+            if not above and (rows := rows_of(reading, reading.mentions[k])) is not None:
+                above = {rows.name}  # 每个买家平均|下了|几单
             if reading.mentions[k].is_word("how_much"):
                 above = {m.name for m in reading.model.metrics if _is_money(reading.model, m)}
             ratio = next((m.name for m in reading.model.metrics if _averages(reading, m, above, mention)), None)
@@ -33,6 +35,7 @@ def read_averages(reading: Reading) -> None:
                 if reading.free(k):
                     reading.metrics.append((Target("metric", ratio),))
                     reading.claim(i, k, *(j for j in (i - 1, i + 1) if j != k and _says_average(reading, j)))
+                    reading.claim(*(j for j in reading.near(k, +1, 1) if reading.mentions[j].is_word("how_many") and above & {t.name for t in reading.mentions[j].of("metric")}))
                 break
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("average") and reading.free(i):
@@ -187,27 +190,45 @@ def read_quotients(reading: Reading) -> None:
             continue
         above = {t.name for k in reading.near(i, -1, 2) for t in reading.mentions[k].of("metric")}
         below = next(((k, reading.mentions[k].of("metric")) for k in reading.near(i, +1, 1)), None)
+        whole = _whole_before(reading, i)
+        if whole is not None and _ratio(reading.model, above, whole[1]) is not None:
+            below = whole
+            above -= {t.name for t in whole[1]}
         if below is None or not above or not below[1] or above & {t.name for t in below[1]}:
             if above and _of_all(reading, i, above):
                 return
             continue
-        names = {target.name for target in below[1]}
-        for metric in reading.model.metrics:
-            if isinstance(metric, Ratio) and metric.numerator in above and metric.denominator in names:
-                reading.metrics = [targets for targets in reading.metrics if targets != below[1]]
-                joined = any(reading.mentions[k].is_word("and") for k in reading.near(i, -1, 1))
-                if not joined:
-                    reading.metrics = [ts for ts in reading.metrics if not {t.name for t in ts} & above]
-                reading.metrics.append((Target("metric", metric.name),))
-                reading.claim(i, *(k for k, m in enumerate(reading.mentions) if m.is_word("share")))
-                break
-        else:
+        if (ratio := _ratio(reading.model, above, below[1])) is None:
             reading.claimed.discard(below[0])
+            continue
+        reading.metrics = [targets for targets in reading.metrics if targets != below[1]]
+        joined = any(reading.mentions[k].is_word("and") for k in reading.near(i, -1, 1))
+        if not joined:
+            reading.metrics = [ts for ts in reading.metrics if not {t.name for t in ts} & above]
+        reading.metrics.append((Target("metric", ratio),))
+        reading.claim(i, *(k for k, m in enumerate(reading.mentions) if m.is_word("share")))
+
+
+def _ratio(model: Model, above: set[str], below: tuple[Target, ...]) -> str | None:
+    """Return the ratio in the model of one of the metrics above to what stands below."""
+    names = {target.name for target in below}
+    return next((m.name for m in model.metrics if isinstance(m, Ratio) and m.numerator in above and m.denominator in names), None)
+
+
+def _whole_before(reading: Reading, position: int) -> tuple[int, tuple[Target, ...]] | None:
+    """Return the metric that a part of it was named within: GMV里|活动归因的|占多大比例."""
+    whole, *rest = (k for k in (*reversed(list(reading.near(position, -1, 3))), position) if k == position or reading.mentions[k].of("metric"))
+    between = reading.linked.text[reading.mentions[whole].end :].lstrip()
+    return (whole, reading.mentions[whole].of("metric")) if len(rest) > 1 and between.startswith(("里", "中", "当中", "之中")) else None
 
 
 def _of_all(reading: Reading, position: int, above: set[str]) -> bool:
-    """Read 用券订单|占全部订单的比例, coupon orders as a share of all orders, as the rate in the model that it is."""
-    if not any(word in reading.mentions[position].text.lower() for word in ("全部", "总", "all")):
+    """Read 用券订单|占全部订单的比例, coupon orders as a share of all orders, as the rate in the model that it is.
+
+    Where no groups or parts are named that could have a share, a share can be nothing else (每月用券订单占比).
+    """
+    alone = not any(m.of("dimension", "value") and not m.of("metric") for m in reading.mentions)
+    if not alone and not any(word in reading.mentions[position].text.lower() for word in ("全部", "总", "all")):
         return False
     if any(reading.mentions[k].of("dataset") for k in reading.near(position, -1, 1)):
         return False  # 周末订单占全部订单: which orders is said by other words
@@ -229,7 +250,7 @@ def read_counted_people(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if not mention.is_word("how_many") or reading.metrics or not reading.everyone:
             continue
-        for beside in (reading.beside(i, +1), reading.beside(i, -1)):  # 有几个人下过单, 付过款的用户有几位
+        for beside in (_counted(reading, i), reading.beside(i, -1)):  # 有几个人下过单, 付过款的用户有几位
             if beside is not None and is_person(reading, beside) and reading.free(beside):
                 reading.metrics.append((Target("metric", reading.everyone),))
                 reading.claim(i, beside)
@@ -240,6 +261,16 @@ def read_counted_people(reading: Reading) -> None:
     for k, targets in enumerate(reading.metrics):
         if any(target.name == reading.everyone for target in targets):
             reading.metrics[k] = tuple(Target("metric", name) for name in newcomers(reading.model)) or targets
+
+
+def _counted(reading: Reading, position: int) -> int | None:
+    """Return what stands after “how many”, past what says which of them: 有多少|35|岁|及以上|的人, 多少|位|女|顾客."""
+    for k in reading.near(position, +1, 6):
+        mention = reading.mentions[k]
+        said = mention.number is not None or mention.is_word("count_word", *COMPARED_BY) or mention.of("value")
+        if not (said or (mention.of("dimension") and not mention.of("dataset"))):
+            return k
+    return None
 
 
 def _is_kept(reading: Reading, position: int) -> bool:
@@ -291,9 +322,19 @@ def _is_noun(reading: Reading, position: int) -> bool:
         return False
     if _is_listed(reading, position):
         return False  # orders, refund rate and AOV
+    if _is_whose(reading, position):
+        return True
     return any(mention.of("metric") and not mention.of("dataset") for mention in reading.mentions) or reading.has_word(
         "vague"
     )
+
+
+def _is_whose(reading: Reading, position: int) -> bool:
+    """Say whether people are only whose rows are counted: orders of Douyin users."""
+    mentions, before = reading.mentions, position - 1
+    while before > 0 and mentions[before].of("value"):
+        before -= 1
+    return reading.is_people(mentions[position]) and before > 0 and mentions[before].text.lower() in ("of", "from") and bool(mentions[before - 1].of("metric"))
 
 
 def _is_listed(reading: Reading, position: int) -> bool:
@@ -351,7 +392,9 @@ def after_by(reading: Reading, position: int) -> bool:
     mention = reading.mentions[before]
     if any(number.span[0] <= before <= number.span[1] for number in reading.numbers):
         return False
-    if mention.is_word("by", "which") or mention.number is not None or mention.is_word("count_word", "most", "least"):
+    if mention.is_word("count_word") and not mention.is_word("by", "most", "least") and mention.number is None:
+        return (ahead := reading.beside(before, -1)) is not None and after_by(reading, before) and not reading.mentions[ahead].of("value")
+    if mention.is_word("by", "which", "most", "least") or mention.number is not None:
         return True
     return (
         mention.is_word("and")
@@ -379,6 +422,9 @@ def read_dimensions(reading: Reading) -> None:
         ):
             continue  # "users", "products" as the subject of the sentence
         money = {d.name for d in reading.model.dimensions if d.type == "number" and d.unit == reading.model.currency}
+        if mention.is_word("filler") and names[0] in money and reading.metrics and not after_by(reading, i):
+            reading.claim(i)  # the amount of revenue by city
+            continue
         name = banded(reading.model, names[0]) if names[0] in money and reading.metrics else names[0]
         if name not in reading.dimensions:
             reading.dimensions.append(name)
@@ -421,7 +467,8 @@ def read_nouns(reading: Reading) -> None:
     things = reading.asks_how_many and not any(is_person(reading, k) for k in range(len(reading.mentions)))
     named = reading.metrics or reading.users_with or reading.steps
     if not named and (things or (not reading.asks_for_number and (reading.superlative or reading.parts or reading.share))):
-        done = [rows_of(reading, m) if things else (d.metric if (d := done_of(reading, m)) else None) for m in reading.mentions]
+        said = [m for m in reading.mentions if not m.is_word("share")]  # as shares, not the event of sharing
+        done = [rows_of(reading, m) if things else (d.metric if (d := done_of(reading, m)) else None) for m in said]
         counted = [target for target in done if target is not None]
         if len(set(counted)) == 1 and (
             things or not any(m.of("dimension") and m.of("dataset") for m in reading.mentions)

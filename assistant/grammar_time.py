@@ -44,9 +44,10 @@ def read_times(reading: Reading) -> None:
             reading.versus |= bool(reading.periods) and phrase.period is not None  # September higher than August
         if phrase.period is not None:
             reading.periods.append(phrase)
-            if i + 2 < len(reading.mentions) and reading.mentions[i + 1].number == phrase.period.days:
-                if reading.mentions[i + 2].is_word("day_unit"):
-                    reading.claim(i + 1, i + 2)  # 国庆7天
+            reading.compared_with = phrase.period if len(reading.periods) == 1 and _is_other_side(reading, before, i) else None
+        days = phrase.period.days if phrase.period is not None else len(phrase.weekdays or ())
+        if i + 2 < len(reading.mentions) and reading.mentions[i + 1].number == days and reading.mentions[i + 2].is_word("day_unit"):
+            reading.claim(i + 1, i + 2)  # 国庆7天, 周末两天
         if phrase.grain is not None:
             reading.grain = phrase.grain
         if phrase.part is not None:
@@ -54,6 +55,7 @@ def read_times(reading: Reading) -> None:
         if phrase.weekdays is not None:
             following = [reading.mentions[k] for k in reading.near(i, +1, 1)]
             severally = any(m.is_word("severally") or (m.time and m.time.grain is Grain.DAY) for m in following)
+            severally = severally or (len(phrase.weekdays) > 1 and any(m.is_word("severally") and not m.is_word("by") for m in reading.mentions))
             whole_week = len(phrase.weekdays) == 7
             if severally or whole_week:
                 reading.parts.append("weekday")  # 周一到周日各自的成交额
@@ -61,6 +63,17 @@ def read_times(reading: Reading) -> None:
                 reading.weekdays = phrase.weekdays
     if "weekday" in reading.parts and reading.grain is Grain.DAY:
         reading.grain = None  # 周一到周五每天: each of the five
+
+
+def _is_other_side(reading: Reading, before: int | None, position: int) -> bool:
+    """Say whether a period stands right after a word that compares with it: 比|上个月, compared with|last week."""
+    after = reading.beside(position, +1)
+    if after is not None and before is not None and reading.mentions[before].is_word("and") and reading.mentions[after].is_word("versus"):
+        return True  # 和|上周|比
+    if before is None or not reading.mentions[before].is_word("versus"):
+        return False
+    between = reading.linked.text[reading.mentions[before].end : reading.mentions[position].start]
+    return not any(mark in between for mark in ",，;；:：")  # noqa: RUF001
 
 
 def read_counted_periods(reading: Reading) -> None:
@@ -82,11 +95,24 @@ def read_counted_periods(reading: Reading) -> None:
                 reading.claim(i)
 
 
+def read_period_before(reading: Reading) -> None:
+    """最近7天和前一个7天相比, the 7 days before: as many days once more, right before the period."""
+    days = reading.periods[0].period.days if len(reading.periods) == 1 and reading.periods[0].period is not None else 0
+    for i, mention in enumerate(reading.mentions):
+        units = [k for k in reading.near(i, +1, 1) if reading.mentions[k].is_word("day_unit", "days")]
+        if mention.number is None or mention.number != days or not units or not reading.free(i):
+            continue
+        words = [k for k in (*reading.near(i, -1, 1), *reading.near(units[0], +1, 1)) if reading.mentions[k].is_word("leads_to", "goes_back")]
+        if words:
+            reading.compare = Compare.PREVIOUS
+            reading.claim(i, *units, *words)
+
+
 def _grain_named(reading: Reading, position: int) -> Grain | None:
     """Return the unit of rows that a noun names after by: by platform and month, by registration month."""
     grain = next((grain for name, grain in BUCKETS.items() if reading.mentions[position].is_word(name)), None)
     before = list(reading.near(position, -1, 3)) if grain is not None else []
-    passed = [k for k in before if reading.mentions[k].is_word("entered") or reading.mentions[k].of("metric")][:1]
+    passed = [k for k in before if reading.mentions[k].is_word("entered", "first_order") or reading.mentions[k].of("metric")][:1]
     direct = bool(before) and reading.mentions[before[0]].is_word("by")
     after = bool(passed) and passed[0] == before[0] and len(before) > 1 and reading.mentions[before[1]].is_word("by")
     joined = len(before) > 2 and reading.mentions[before[0]].is_word("and") and reading.mentions[before[2]].is_word("by")

@@ -38,8 +38,8 @@ def read_values(reading: Reading) -> None:
         negated = negated or _is_left_out(reading, last)
         negated = negated or any(m.is_word("exclude_tail") for m in left_out)  # 退款的|别算, 抖音|以外
         groups = not negated and _names_groups(reading, before, after)
-        noun = None if groups else _noun(reading, before, after)
         targets = tuple(reading.mentions[k].of("value") for k in group)
+        noun = None if groups else _noun(reading, before, after, {t.name.rpartition(".")[2] for t in targets[0]})
         either = any(reading.mentions[k].is_word("or") for k in range(i, last)) or reading.has_word("summed")  # of both together
         reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(set(targets)) > 1 and not either))
         reading.claim(*range(i, last + 1))
@@ -132,14 +132,16 @@ def _joined_value(reading: Reading, position: int) -> int | None:
     return None
 
 
-def _noun(reading: Reading, before: int | None, after: int | None) -> str | None:
-    """Return the dimension or dataset named beside a value (抖音渠道, iOS用户, city 上海), claiming it."""
+def _noun(reading: Reading, before: int | None, after: int | None, own: set[str]) -> str | None:
+    """Return the dimension or dataset named beside a value (抖音渠道, iOS用户, city 上海), claiming it; `own` are those with the value."""
     for position in (after, before):
         if position is None or not reading.free(position):
             continue
         mention = reading.mentions[position]
         if mention.of("dimension") and mention.of("dataset") and reading.superlative:
             return mention.of("dataset")[0].name  # 销售额前3的美妆商品: the things to rank
+        if mention.of("dimension") and reading.superlative and not own & {t.name for t in mention.of("dimension")}:
+            continue  # 运动户外|品牌|销量前5: what is ranked
         if mention.of("dimension") and not after_by(reading, position) and not mention.of("metric"):
             distributed = any(reading.mentions[k].is_word("distribution") for k in reading.near(position, +1, 1))
             if distributed and position == after:

@@ -10,7 +10,7 @@ from wenshu.semantic_layer.refusals import not_allowed, personal_data
 from wenshu.semantic_layer.text import Text
 
 SQL = re.compile(
-    r"\bselect\b.+\bfrom\b|\b(drop|truncate|alter)\s+table\b"
+    r"\bselect\b.+\bfrom\b|\b(drop|truncate|alter|wipe|empty)\s+((the|our|all|every)\s+)*(\w+\s+)?(tables?|database)\b"
     r"|\bunion\s+(all\s+)?select\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -18,7 +18,7 @@ SQL = re.compile(
 
 def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
     """Refuse what is no question, asks for personal data, or is about what the data do not hold."""
-    for mention in linked.mentions:
+    for position, mention in enumerate(linked.mentions):
         if mention.is_word("injection") or SQL.search(linked.text):
             return Refusal(
                 code="not_a_question",
@@ -30,7 +30,7 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
             )
         if mention.is_word("forecast") and not is_predictable(linked, model):
             return no_forecast()
-        if mention.is_word("write"):
+        if mention.is_word("write") or _sets_a_number(linked, position):
             return Refusal(
                 code="not_a_question",
                 message=Text(
@@ -64,6 +64,13 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
                 hint=what_there_is(model),
             )
     return None
+
+
+def _sets_a_number(linked: LinkedQuestion, position: int) -> bool:
+    """Say whether something is to be given another number (把成本改成20000), which is no change of the question's own (改成30日)."""
+    said, following = linked.mentions[position], linked.mentions[position + 1 :]
+    ends = bool(following) and following[0].number is not None and all(m.is_word("money") for m in following[1:])
+    return said.is_word("switch") and ends and any(word in linked.text[: said.start] for word in ("把", "将"))
 
 
 def what_there_is(model: Model) -> Text:

@@ -33,6 +33,24 @@ def investigated(
         inquiry.pause()
 
 
+def with_learning(receipt: Receipt, result: QueryResult, language: Language) -> Receipt:
+    """Return a query's receipt with how the segments that it uses were learnt, and every statement of it."""
+    if not result.learnt:
+        return receipt
+    told = {one.method: one for one in result.learnt}.values()
+    listed = ReceiptStep(query=result.query, sql=result.sql, rows=len(result.table.rows))
+    return replace(
+        receipt,
+        method=MethodNote(
+            name=" · ".join(one.method.in_(language) for one in told),
+            told=" ".join(one.told.in_(language) for one in told),
+            assumptions=tuple(dict.fromkeys(text.in_(language) for one in told for text in one.assumptions)),
+            source="; ".join(one.source for one in told),
+        ),
+        steps=(*(ReceiptStep(query=None, sql=sql, rows=rows) for one in result.learnt for sql, rows in one.steps), listed),
+    )
+
+
 def insight_answer(blank: Answer, outcome: Investigation, insight: Insight) -> Answer:
     """Return an insight in the answer's language, with the receipt of every statement that it rests on."""
     language = blank.language

@@ -28,6 +28,7 @@ Kind = Literal["metric", "dimension", "value", "dataset", "absent", "withheld", 
 TOKEN = re.compile(
     r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z_]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
 )
+HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")  # loyal-at-risk is loyal at risk
 COMPARING = ("above", "below", "at_least", "at_most")
 BREAKS = "，。？！；（）"  # noqa: RUF001 - no phrase goes on past these
 MOST_DIGITS = 40  # of a Chinese numeral
@@ -97,8 +98,11 @@ def tokenise(text: str) -> tuple[Token, ...]:
 
     >>> [token.key for token in tokenise("top 5 cities的gmv")]
     ['top', '5', 'city', '的', 'gmv']
+    >>> [token.key for token in tokenise("first-time buyers")]
+    ['first', 'time', 'buyer']
     """
-    return tuple(Token(match.start(), match.end(), stem(match.group())) for match in TOKEN.finditer(text))
+    found = (match for match in TOKEN.finditer(text) if not HYPHEN.match(text, match.start()))
+    return tuple(Token(match.start(), match.end(), stem(match.group())) for match in found)
 
 
 @cache
@@ -162,7 +166,8 @@ class Vocabulary:
 
 def model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
     def words(name: str, label: Text, synonyms: Synonyms) -> Iterator[str]:
-        yield from dict.fromkeys((label.en, label.zh, name.replace("_", " "), *synonyms))
+        plain = (name.replace("_", " "),) if "_of_" not in name else ()  # “orders of users” are two nouns
+        yield from dict.fromkeys((label.en, label.zh, *plain, *synonyms))
 
     for metric in model.metrics:
         for phrase in words(metric.name, metric.label, metric.synonyms):
@@ -183,6 +188,9 @@ def model_phrases(model: Model) -> Iterator[tuple[str, Target]]:
             for value in dimension.values:
                 for phrase in words(str(value.value), value.label, value.synonyms):
                     yield phrase, Target("value", dimension.qualified, value.value)
+                if dataset.is_segment:  # as long as “at-risk customers” is, which “loyal at risk customers” does not mean
+                    for noun in ("customers", "users"):
+                        yield f"{value.label.en} {noun}", Target("value", dimension.qualified, value.value)
             for label, synonyms, values in dimension.groups:
                 for phrase in (label.en, label.zh, *synonyms):
                     for grouped in values:
@@ -222,7 +230,11 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
     times: list[tuple[int, int]] = []
     matches = tuple(vocabulary.matches(tokens))
     compared = {past for _, past, targets in matches if any(t.kind == "word" and t.name in COMPARING for t in targets)}
-    for phrase in find_time_phrases(normal, as_of=as_of, language=language):
+    decimals = [tokens[i] for i in compared if i < len(tokens) and "." in tokens[i].key]
+    dated = normal
+    for token in decimals:  # below 3.9 in 2026 names no ninth of March
+        dated = dated[: token.start] + " " * (token.end - token.start) + dated[token.end :]
+    for phrase in find_time_phrases(dated, as_of=as_of, language=language):
         inside = [i for i, token in enumerate(tokens) if token.start < phrase.end and token.end > phrase.start]
         if inside and phrase.text.isdecimal() and inside[0] in compared:
             continue  # 超过2000 is no year
@@ -235,7 +247,7 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
         if any(begin < first < end < past for begin, end in times):
             continue  # 9月|活跃用户数 is a month and a metric, not 9 and 月活跃用户数
         start, end = tokens[first].start, tokens[past - 1].end
-        if any(mark in text[start:end] for mark in BREAKS):
+        if any(mark in text[start:end] for mark in BREAKS) or ("," in text[start:end] and not any(t.kind == "value" for t in targets)):
             continue
         if any(t.name in EXACT for t in targets if t.kind == "word") and normal[start:end] not in words_of("in_order"):
             continue  # "anomalies in orders" are not in order

@@ -13,7 +13,7 @@ from wenshu.assistant.guardrail import guardrail
 from wenshu.assistant.language_model import LanguageModel
 from wenshu.assistant.ledger import Ledger
 from wenshu.assistant.linker import link
-from wenshu.assistant.plan_check import Checked, check
+from wenshu.assistant.plan_check import Checked, check, named
 from wenshu.assistant.plan_names import PlanNames
 from wenshu.assistant.plan_schema import plan_schema, read_plan
 from wenshu.assistant.planner import (
@@ -28,11 +28,11 @@ from wenshu.assistant.planner import (
     SteppingPlanner,
 )
 from wenshu.assistant.prompts import plan_again, plan_question, plan_system, rewordings
-from wenshu.assistant.question import MAX_LENGTH, Question
+from wenshu.assistant.question import MAX_LENGTH, Question, language_of
 from wenshu.assistant.rewording import plain_question, read_as, same_request
 from wenshu.assistant.rules import RulesPlanner
 from wenshu.assistant.vicinity import catalogue_of
-from wenshu.semantic_layer.errors import PlannerError, QueryError
+from wenshu.semantic_layer.errors import NotLearnt, PlannerError, QueryError
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Language, Text
 
@@ -40,6 +40,7 @@ ASKING = Text("Asking the language model", "询问大模型")
 REWORDING = Text("Putting the question in plain words", "换成标准说法")
 ASKING_AGAIN = Text("Asking the language model once more", "请大模型修正")
 TRIES = 2
+LEAD = 2  # by how many readings one must be ahead of all others to run
 
 
 class LlmPlanner(SteppingPlanner):
@@ -65,15 +66,28 @@ class LlmPlanner(SteppingPlanner):
             yield Planned(outcome=by_rules, planner="rules")
             return
         ledger = Ledger(self.language_model.settings)
-        try:
-            outcome = yield from self.ask(question, language, previous, ledger)
-        except PlannerError as error:
-            if not isinstance(by_rules, Plan | Investigation):
-                raise
-            yield Planned(outcome=noted(by_rules, error), planner="rules", ledger=ledger)
+        if isinstance(by_rules, Plan):
+            yield from self._seconded(by_rules, question, language, previous, ledger)
             return
+        outcome = yield from self.ask(question, language, previous, ledger)
         planner = self.name if outcome is not None else "rules"
         yield Planned(outcome=outcome if outcome is not None else by_rules, planner=planner, ledger=ledger)
+
+    def _seconded(
+        self, by_rules: Plan, question: Question, language: Language, previous: Query | None, ledger: Ledger
+    ) -> Iterator[Step | Planned]:
+        """Yield the steps of asking the model about what the rules read in full, then their plan, which stands."""
+        planned, said = None, None
+        try:
+            planned = yield from self._planned(question, language, self.evidence(question, language, previous), ledger)
+        except PlannerError as error:
+            said = Text(f"{error.message.en} The built-in rules answered.", f"{error.message.zh}由内置规则作答。")
+        agrees = planned is not None and same_request(planned.query, by_rules.query)
+        if planned is not None and not agrees:
+            read = named(planned.query, self.layer.model)
+            said = Text(f"The language model read it as {read.en}; the built-in rules answered.", f"大模型理解为{read.zh}，仍由内置规则作答。")
+        outcome = replace(by_rules, assumptions=(*by_rules.assumptions, said)) if said else by_rules
+        yield Planned(outcome=outcome, planner=self.name if agrees else "rules", ledger=ledger)
 
     def ask(
         self, question: Question, language: Language, previous: Query | None, ledger: Ledger
@@ -86,26 +100,19 @@ class LlmPlanner(SteppingPlanner):
         if not evidence.leftover or not self.language_model.settings.confirm:
             return (yield from self._planned(question, language, evidence, ledger))
         found: list[tuple[str, Plan]] = []
-        model = self.layer.model
-        for messages in rewordings(question.text, evidence.leftover, model, language, PlanNames(model, language)):
+        ways = tuple(rewordings(question.text, evidence.leftover, self.layer.model, language))
+        for left, messages in zip(reversed(range(len(ways))), ways, strict=True):
             yield Step("reword", REWORDING)
             words = plain_question(self.language_model.complete(messages, ledger))
-            plan = self._reworded(words, question, language, previous, evidence)
-            if plan is not None:
-                if self._leads(plan, found):
-                    return plan
-                found.append((words, plan))
-        if not found:
-            return None
-        planned = yield from self._planned(question, language, evidence, ledger)
-        if planned is not None and self._leads(planned, found):
-            return next(plan for _, plan in found if same_request(plan.query, planned.query))
-        return self._unsure(evidence, tuple(dict.fromkeys(words for words, _ in found)))
-
-    def _leads(self, plan: Plan, found: Sequence[tuple[str, Plan]]) -> bool:
-        """Say whether, with this one, two more readings ask for the same than for anything else."""
-        same = sum(same_request(plan.query, other.query) for _, other in found)
-        return same + 1 >= len(found) - same + 2
+            plan = self._reworded(words, question, previous, evidence)
+            found += [(words, plan)] if plan is not None else []
+            agreed = most_agreed(found)
+            ahead = 2 * len(agreed) - len(found)
+            if ahead >= LEAD:
+                return next((plan for words, plan in agreed if language_of(words) == language), agreed[0][1])
+            if ahead + left < LEAD:
+                break
+        return self._unsure(evidence, tuple(words for words, _ in found), language) if found else None
 
     def _planned(
         self, question: Question, language: Language, evidence: Evidence, ledger: Ledger
@@ -134,23 +141,22 @@ class LlmPlanner(SteppingPlanner):
             messages = [*messages[:2], ("assistant", reply), ("user", plan_again(problems))]
         return None
 
-    def _reworded(
-        self, words: str, question: Question, language: Language, previous: Query | None, evidence: Evidence
-    ) -> Plan | None:
+    def _reworded(self, words: str, question: Question, previous: Query | None, evidence: Evidence) -> Plan | None:
         """Return what the rules read in other words of the question, as far as its own words allow and leave it open."""
-        other = replace(question, text=words)
+        other, language = replace(question, text=words), language_of(words)
         plan = self.rules.plan(other, language, previous)
         if not isinstance(plan, Plan):
             return None
         return read_as(plan, words, evidence, self.evidence(other, language, previous))
 
-    def _unsure(self, evidence: Evidence, reworded: tuple[str, ...]) -> Clarification:
-        """Return the question back which of the readings is meant."""
+    def _unsure(self, evidence: Evidence, reworded: Sequence[str], language: Language) -> Clarification:
+        """Return the question back which of the readings is meant, in the asker's language as far as there are any."""
         words = evidence.leftover[:3]
+        own = [text for text in reworded if language_of(text) == language]
         return Clarification(
             code="not_sure",
             prompt=Text(f"What do you mean by “{', '.join(words)[:80]}”?", f"“{'、'.join(words)[:80]}”指的是什么？"),
-            options=reworded,
+            options=tuple(dict.fromkeys(own or reworded)),
         )
 
     def evidence(self, question: Question, language: Language, previous: Query | None) -> Evidence:
@@ -166,6 +172,8 @@ class LlmPlanner(SteppingPlanner):
         assert checked.query is not None
         try:
             self.layer.compile(checked.query, today=question.today)
+        except NotLearnt:
+            return ()  # it is learnt when it runs
         except QueryError as error:
             return (f"{error.message.en} {error.hint.en}".strip(),)
         return ()
@@ -193,12 +201,10 @@ def is_final(outcome: Outcome, rules: RulesPlanner, question: Question, language
     return guardrail(linked, rules.model) is not None
 
 
-def noted(outcome: Outcome, error: PlannerError) -> Outcome:
-    """Return the rules' outcome with the word that the language model was of no use."""
-    if not isinstance(outcome, Plan | Investigation):
-        return outcome
-    said = Text(f"{error.message.en} The built-in rules answered.", f"{error.message.zh}由内置规则作答。")
-    return replace(outcome, assumptions=(*outcome.assumptions, said))
+def most_agreed(found: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, Plan], ...]:
+    """Return the most readings that ask for the same, each with its words."""
+    alike = (tuple(other for other in found if same_request(plan.query, other[1].query)) for _, plan in found)
+    return max(alike, key=len, default=())
 
 
 def leaves_open(outcome: Outcome) -> bool:

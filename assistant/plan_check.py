@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from wenshu.assistant.evidence import Evidence
+from wenshu.assistant.grammar_conditions import names_users
 from wenshu.assistant.linker import Mention
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
@@ -215,7 +216,8 @@ def uncovered(query: Query, evidence: Evidence) -> Iterator[str]:
     filtered = {(_bare(w.dimension), str(v)) for w in filters_of(query.filters) for v in w.values}
     groups = {_bare(n) for n in query.dimensions} | {d for d, _ in filtered}
     compared = isinstance(query.compare, DateRange)
-    if evidence.reading.users_with and not users_with(query.filters):
+    read = {target.name for targets in evidence.reading.metrics for target in targets}
+    if evidence.reading.users_with and names_users(evidence.reading) and not users_with(query.filters):
         yield "The condition on users is not used."
     for mention in evidence.reading.mentions:
         if mention.is_filler or mention.of("dataset") or mention.text in evidence.leftover:
@@ -223,21 +225,28 @@ def uncovered(query: Query, evidence: Evidence) -> Iterator[str]:
         if mention.time is not None and mention.time.period is not None:
             if mention.time.period not in (query.period, query.compare if compared else None):
                 yield f"The period “{mention.text}” is not used."
-        elif not mention.of("word") and not _covers(mention, metrics, groups, filtered):
+        elif (not mention.of("word") or read & {t.name for t in mention.of("metric")}) and not _covers(mention, metrics, groups, filtered, evidence.reading.model):
             people = evidence.reading.everyone in {t.name for t in mention.of("metric")}
             kinds = "" if people and query.metrics else "/".join(dict.fromkeys(t.kind for t in mention.of("metric", "dimension", "value")))
             if kinds:
                 yield f"The words “{mention.text}” ({kinds}) are not used."
 
 
-def _covers(mention: Mention, metrics: set[str], groups: set[str], filtered: set[tuple[str, str]]) -> bool:
+def _covers(mention: Mention, metrics: set[str], groups: set[str], filtered: set[tuple[str, str]], model: Model) -> bool:
+    measured = {part for name in metrics for part in _measures(model, name)}
     return any(
-        (t.kind == "metric" and _base(t.name) in metrics)
+        (t.kind == "metric" and (_base(t.name) in metrics or not measured.isdisjoint(_measures(model, t.name))))
         or (t.kind == "dimension" and t.name in groups)
         or (t.kind == "value" and (_bare(t.name), str(t.value)) in filtered)
         or (t.kind == "value" and _bare(t.name) in groups and not filtered)
         for t in mention.targets
     )
+
+
+def _measures(model: Model, name: str) -> set[tuple[str, str, str]]:
+    """Return what a metric is made of, of whichever rows: refunded money is money, orders per buyer are about orders."""
+    metric = model.metric_by_name.get(_base(name))
+    return {(leaf.dataset, str(leaf.aggregation), str(leaf.expr)) for leaf in model.leaves_of(metric)} if metric else set()
 
 
 def users_with(tree: Filter | None) -> tuple[UsersWith, ...]:
@@ -272,9 +281,15 @@ def _said(evidence: Evidence, draft: Draft, dropped: list[str], model: Model) ->
         )
 
 
+def named(query: Query, model: Model) -> Text:
+    """Return the labels of what a query measures and splits by."""
+    labels = [_label(f"metric {name}", model) for name in query.metrics] + [_label(f"group {name}", model) for name in query.dimensions]
+    return Text(", ".join(label.en for label in labels), "、".join(label.zh for label in labels))
+
+
 def _label(meaning: str, model: Model) -> Text:
     kind, name, value = meaning_of(meaning)
-    if kind == "metric" and name in model.metric_by_name:
+    if kind == "metric" and _base(name) in model.metric_by_name:
         return model.metric(name).label
     if kind in ("group", "value"):
         try:

@@ -20,7 +20,8 @@ class Plan:
     """Hold the query to run and what led to it; `superlative` says which end of a ranking was asked for.
 
     `assumptions` name each reading taken where the question allowed another; `evidence` are the words that support it;
-    `template` names the saved question that it is, `chart` the kind of chart that was asked for.
+    `template` names the saved question that it is, `chart` the kind of chart that was asked for, `report` the period whose
+    report was asked for, of which this is the beginning (its name as in report_periods.py).
     """
 
     query: Query
@@ -30,6 +31,7 @@ class Plan:
     period_label: str | None = None
     template: Text | None = None
     chart: WantedKind | None = None
+    report: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

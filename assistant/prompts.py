@@ -81,39 +81,55 @@ REWORDING_NAMES = Text(
     "合适时用这些指标名：{metrics}。分组：{groups}。列表里没有的内容原样保留。",
 )
 REWORDING_WORDS = Text("words", "口语词")
-REWORDED: dict[Language, tuple[tuple[str, str, str], ...]] = {  # a question, its colloquial words, the question in plain ones
+REWORDING_ACROSS = Text(  # into the other language, in which slang has to be said by what it means
+    "把业务数据问题翻译成中文，口语、俗语、比喻换成对应的标准业务术语，不要遗漏。只输出问题。",
+    "Translate a question about a business's data into plain English. Replace slang, nicknames and figures of speech by the standard business terms they stand for; leave nothing out. Output only the question.",
+)
+REWORDING_METRICS = Text("合适时用这些指标名：{metrics}。", " Metric names to use where they fit: {metrics}.")
+REWORDED: dict[Language, tuple[tuple[str, str, str, str], ...]] = {  # a question, its colloquial words, the question in plain ones, in the other language
     "en": (
-        ("how many greenbacks came from each warehouse yesterday", "greenbacks", "sales amount of each warehouse yesterday"),
-        ("did the lads of the big apple order", "lads, big apple", "orders of male users in New York"),
-        ("water bill last week", "water, bill", "water bill last week"),
-        ("who ditched us in May", "ditched", "number of churned users in May"),
-        ("price tag of a typical cart today", "price tag, typical cart", "average order value today"),
+        ("how many greenbacks came from each warehouse yesterday", "greenbacks", "sales amount of each warehouse yesterday", "昨天各仓库的销售额"),
+        ("did the lads of the big apple order", "lads, big apple", "orders of male users in New York", "纽约男性用户的订单数"),
+        ("water bill last week", "water, bill", "water bill last week", "上周的水费"),
+        ("who ditched us in May", "ditched", "number of churned users in May", "5月的流失用户数"),
+        ("price tag of a typical cart today", "price tag, typical cart", "average order value today", "今天的笔单价"),
     ),
     "zh": (
-        ("昨天各仓库赚了多少米", "米", "昨天各仓库的销售额是多少"),
-        ("冰城的靓仔们下了多少单", "冰城、靓仔", "哈尔滨男性用户的订单数"),
-        ("上周水费交了多少", "水费", "上周水费交了多少"),
-        ("今年被种草最多的书", "种草", "今年收藏数最多的书"),
-        ("5月一走了之的老铁", "一走了之、老铁", "5月流失的用户数"),
+        ("昨天各仓库赚了多少米", "米", "昨天各仓库的销售额是多少", "sales amount by warehouse yesterday"),
+        ("冰城的靓仔们下了多少单", "冰城、靓仔", "哈尔滨男性用户的订单数", "number of orders of male users in Harbin"),
+        ("上周水费交了多少", "水费", "上周水费交了多少", "water bill last week"),
+        ("今年被种草最多的书", "种草", "今年收藏数最多的书", "books added to favorites most this year"),
+        ("5月一走了之的老铁", "一走了之、老铁", "5月流失的用户数", "number of churned users in May"),
     ),
 }
 
 
-def rewordings(question: str, words: Sequence[str], model: Model, language: Language, names: PlanNames) -> Iterator[list[tuple[str, str]]]:
-    """Yield the messages that ask for a question in plain words: freely, in the model's names, and of the words not understood."""
-    rules, comma = REWORDING_RULES.in_(language), "、" if language == "zh" else ", "
-    metrics, dimensions = whole_catalogue(model)
-    listed = REWORDING_NAMES.in_(language).format(
-        metrics=comma.join(names.metric(name) for name in metrics), groups=comma.join(names.group(name) for name in dimensions)
-    )
-    shown = [message for asked, _, said in REWORDED[language] for message in (("user", asked), ("assistant", said))]
-    yield [("system", rules), *shown, ("user", question)]
-    yield [("system", f"{rules} {listed}"), *shown, ("user", question)]
-    pointed = [
-        message for asked, meant, said in REWORDED[language]
-        for message in (("user", _pointed(asked, meant, language)), ("assistant", said))
-    ]  # fmt: skip
+def rewordings(question: str, words: Sequence[str], model: Model, language: Language) -> Iterator[list[tuple[str, str]]]:
+    """Yield the messages that ask for a question in plain words, each in another way.
+
+    Of the words not understood, in the other language freely and in the model's names, then freely and in the model's names.
+    """
+    rules, across = REWORDING_RULES.in_(language), REWORDING_ACROSS.in_(language)
+    comma = "、" if language == "zh" else ", "
+    other: Language = "en" if language == "zh" else "zh"
+    told = [(asked, _pointed(asked, meant, language), said, elsewhere) for asked, meant, said, elsewhere in REWORDED[language]]
+    plain = [message for asked, _, said, _ in told for message in (("user", asked), ("assistant", said))]
+    pointed = [message for _, asked, said, _ in told for message in (("user", asked), ("assistant", said))]
+    abroad = [message for asked, _, _, said in told for message in (("user", asked), ("assistant", said))]
+    listed = REWORDING_NAMES.in_(language).format(**_listed(model, language))
+    listed_abroad = REWORDING_METRICS.in_(language).format(**_listed(model, other))
     yield [("system", rules), *pointed, ("user", _pointed(question, comma.join(words), language))]
+    yield [("system", across), *abroad, ("user", question)]
+    yield [("system", across + listed_abroad), *abroad, ("user", question)]
+    yield [("system", rules), *plain, ("user", question)]
+    yield [("system", f"{rules} {listed}"), *plain, ("user", question)]
+
+
+def _listed(model: Model, language: Language) -> dict[str, str]:
+    """Return the names that a prompt may offer, as one text each."""
+    names, comma = PlanNames(model, language), "、" if language == "zh" else ", "
+    metrics, dimensions = whole_catalogue(model)
+    return {"metrics": comma.join(map(names.metric, metrics)), "groups": comma.join(map(names.group, dimensions))}
 
 
 def _pointed(question: str, words: str, language: Language) -> str:

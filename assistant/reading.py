@@ -10,7 +10,7 @@ from typing import Any, Literal
 from wenshu.assistant.linker import LinkedQuestion, Mention, Target
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.model import Model
-from wenshu.semantic_layer.periods import Compare, Grain
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain
 from wenshu.semantic_layer.query import Op, Quantile
 from wenshu.tools.chart import WantedKind
 
@@ -48,6 +48,7 @@ GRAMMAR = (
     "severally",
     "surpass",
     "summed",
+    "same_days",
 )
 
 
@@ -121,6 +122,7 @@ class Reading:
     weekdays: frozenset[int] | None = None
     compare: Compare | None = None
     versus: bool = False
+    compared_with: DateRange | None = None
     share: bool = False
     shares_part: bool = False
     trend: bool = False

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wenshu.assistant.evidence import Evidence
+from wenshu.assistant.grammar_conditions import names_users
+from wenshu.assistant.people import everyone, newcomers, people
 from wenshu.assistant.plan_check import uncovered, users_with
 from wenshu.assistant.planner import Plan
 from wenshu.semantic_layer.metric_parameters import metric_spec
+from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.query import Op, Query, filters_of
 from wenshu.semantic_layer.text import Text
 
@@ -29,19 +32,27 @@ def plain_question(reply: str) -> str:
 def read_as(plan: Plan, words: str, evidence: Evidence, said: Evidence) -> Plan | None:
     """Return the rules' plan of a question in other words, None where these ask for more or less than the question's own.
 
-    `said` is what the other words support. Dates, numbers, comparisons and what is left out must be the question's; each
-    word left over may bring one metric, group or value, and one at least must: a word that only fell out is not understood.
+    `said` is what the other words support. Dates, numbers, comparisons and what is left out must be the question's, and
+    groups set beside each other by what their people do are not so without them; each word left over may bring one metric,
+    group or value, and one at least must: a word that only fell out is not understood.
     """
     old, new = evidence.reading, said.reading
     same = old.compare == new.compare and old.limit == new.limit and old.grain == new.grain and new.share <= old.share
     dates = set(said.periods.values()) <= set(evidence.periods.values()) and set(said.numbers) <= set(evidence.numbers)
     if not same or not dates or _left_out(said) != _left_out(evidence):
         return None
+    if plan.query.dimensions and names_users(old) and not names_users(new) and not _counts_people(plan.query, old.model):
+        return None
     if any(uncovered(plan.query, evidence)) or not 1 <= len(list(news(plan.query, evidence))) <= len(evidence.leftover):
         return None
     label = next((text for text, period in evidence.periods.items() if period == plan.query.period), plan.period_label)
     told = Text(f"The language model put the question as “{words}”.", f"大模型将问题改述为“{words}”。")
     return replace(plan, assumptions=(told, *plan.assumptions), period_label=label)
+
+
+def _counts_people(query: Query, model: Model) -> bool:
+    counted = {*people(model), *newcomers(model), everyone(model)}
+    return any(leaf.name in counted for name in query.metrics for leaf in model.leaves(name))
 
 
 def _left_out(evidence: Evidence) -> set[str]:

@@ -13,11 +13,12 @@ from wenshu.assistant.follow_up import FollowUp
 from wenshu.assistant.grammar import read
 from wenshu.assistant.grammar_insight import Asked, insight_of
 from wenshu.assistant.guardrail import guardrail, what_there_is
-from wenshu.assistant.linker import Vocabulary, link
-from wenshu.assistant.people_list import people_list
+from wenshu.assistant.linker import Target, Vocabulary, link
+from wenshu.assistant.people_list import of_those_scored, people_list
 from wenshu.assistant.planner import Clarification, Investigation, Outcome, Plan, Refusal, Statement
 from wenshu.assistant.question import MAX_LENGTH, Question
 from wenshu.assistant.reading import Reading
+from wenshu.assistant.report_periods import ReportPeriod, last_whole
 from wenshu.assistant.settle import Settler
 from wenshu.assistant.slips import Slips
 from wenshu.assistant.suggestions import Suggestions
@@ -25,7 +26,7 @@ from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError, WenshuError
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Metric, Ratio
-from wenshu.semantic_layer.periods import Compare, DateRange
+from wenshu.semantic_layer.periods import Compare, DateRange, bucket
 from wenshu.semantic_layer.profile import looked_up
 from wenshu.semantic_layer.query import Filter, Order, Query, both
 from wenshu.semantic_layer.text import Language, Text
@@ -114,6 +115,8 @@ class RulesPlanner:
             return Statement(metrics=tuple(targets[0].name for targets in reading.metrics))
         if (insight := self._insight(reading, previous, as_of, language)) is not None:
             return insight
+        if reading.has_word("weekly_report") and (report := self._report(reading, as_of)) is not None:
+            return report
         if self._is_bare_conversion(reading):
             return self._ambiguous_conversion(reading, language)
         unknown = tuple(word for word in unknown if not _is_soft(reading, word, previous))
@@ -137,7 +140,7 @@ class RulesPlanner:
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
             return Plan(query=listing, evidence=_evidence(reading))
-        if reading.has_word("overview") and self.model.headline and not reading.dimensions:
+        if reading.has_word("overview") and self.model.headline and not reading.dimensions and not reading.superlative:
             return self._overview(reading, as_of)
         return self._no_metric(reading, language)
 
@@ -146,6 +149,8 @@ class RulesPlanner:
         query, assumptions = self.settler.query(reading, settled, as_of)
         if reading.has_word("list") and not reading.asks_how_many and (listed := people_list(query, self.model)):
             return Plan(query=listed, assumptions=assumptions, evidence=_evidence(reading))
+        if not reading.metrics or reading.spread or reading.superlative:
+            query = of_those_scored(query, self.model)
         query, read_as = freed_of_contradictions(query, self.layer)
         return self._ranked(reading, query, (*assumptions, *read_as))
 
@@ -203,6 +208,21 @@ class RulesPlanner:
         order = (Order(by=numbers[0], descending=not ascending),)
         return Query(dimensions=(*names, *numbers), filters=filters, order=order, limit=reading.limit)
 
+    def _report(self, reading: Reading, as_of: date) -> Plan | None:
+        """Return the overview of the week that a report is asked for, with the name of the report; of a part of the data there is none."""
+        if not self.model.headline or reading.dimensions or reading.asks_for_number or not self.model.has_dates:
+            return None
+        if not all(_is_soft(reading, word, None) for word in reading.unclaimed()):
+            return None
+        plan = self._overview(reading, as_of)
+        if not reading.periods or plan.query.period is None:
+            week = last_whole(as_of)
+            plan = replace(plan, query=replace(plan.query, period=week.named), assumptions=(Text(f"The last whole week: {week.named}.", f"最近一个完整周：{week.named}。"),))
+        period = plan.query.period
+        assert period is not None
+        named = bucket(period.start, plan.query.to_date) if plan.query.to_date else period
+        return replace(plan, report=None if reading.filters else ReportPeriod(named=named, dates=period).code)
+
     def _overview(self, reading: Reading, as_of: date) -> Plan:
         phrase = reading.periods[0] if reading.periods else None
         period = (
@@ -216,6 +236,10 @@ class RulesPlanner:
             to_date=phrase.to_date if phrase else None,
             compare=Compare.PREVIOUS,
         )
+        if reading.filters:
+            named = tuple((Target("metric", name),) for name in self.model.headline)
+            filtered, _ = self.settler.query(reading, self.settler.settle(reading, (), named), as_of)
+            query = replace(query, metrics=filtered.metrics, filters=filtered.filters)
         said = Text(
             f"An overview of the headline metrics of the last {OVERVIEW_DAYS} days.",
             f"最近 {OVERVIEW_DAYS} 天核心指标概览。",
@@ -231,7 +255,7 @@ class RulesPlanner:
         """Return the analysis that the words call for, once every one of them is understood."""
         values = self.layer.profile.values
         outcome = insight_of(Asked(reading=reading, previous=previous, as_of=as_of, settler=self.settler, values=values))
-        if not isinstance(outcome, Investigation):
+        if not isinstance(outcome, Investigation | Plan):
             return outcome
         if unknown := tuple(word for word in reading.unclaimed() if not _is_soft(reading, word, previous)):
             return self._not_understood(unknown, reading, language)
@@ -287,6 +311,7 @@ def _is_soft(reading: Reading, word: str, previous: Query | None) -> bool:
     """Say whether a leftover word belongs to a class that asks for nothing by itself."""
     soft: tuple[str, ...] = (
         "overview",
+        "weekly_report",
         "vague",
         "why",
         "definition",
@@ -334,7 +359,7 @@ OPEN_PHRASES = (
 
 def _period_label(reading: Reading) -> str | None:
     """Return the asker's words for the one period, or None where they are no name for it (“since August”)."""
-    if len(reading.periods) != 1:
+    if len(reading.periods) != 1 or reading.compared_with is not None:
         return None
     phrase = reading.periods[0]
     words = reading.linked.text[phrase.start : phrase.end].strip()

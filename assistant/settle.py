@@ -21,7 +21,7 @@ from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.metric_parameters import metric_column
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Retention
 from wenshu.semantic_layer.model import PERIOD_END, PERIOD_START, Model
-from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain, bucket_start
 from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
 from wenshu.semantic_layer.text import Text
 
@@ -114,10 +114,13 @@ class Settler:
         segments = {dataset.name for dataset in self.model.datasets if dataset.is_segment}
         users = {dataset.name for dataset in self.model.datasets if dataset.entity}
         of = {d.rpartition(".")[0] for item in reading.filters for d in item.dimensions}
+        compared = {number.dimension for number in reading.numbers}
+        of |= {d.dataset for d in self.model.dimensions if d.name in compared}
         grouped = {d.dataset for d in self.model.dimensions if d.name in reading.dimensions}
-        return bool(of & segments and of <= users | segments) or (
-            reading.share and bool(of | grouped) and (of | grouped) <= users | segments
-        )
+        learnt = {dataset.name for dataset in self.model.datasets if dataset.lesson}
+        named = of | grouped
+        asks_for_all = bool(grouped & learnt) or (reading.share and bool(named))
+        return bool(of & segments and of <= users | segments) or (asks_for_all and named <= users | segments)
 
     def counts_anyone(self, targets: tuple[Target, ...]) -> bool:
         """Say whether a word counts people without saying which (人数): who they are is for the other words to say."""
@@ -204,7 +207,11 @@ class Settler:
         assumptions: list[Text] = list(self._said_of(reading, settled))
         metrics = tuple(target.name for target in settled.metrics)
         self._check_periods(reading, settled)
-        period, to_date, compared, grain = times(reading, settled.metrics)
+        period, to_date, compared, grain = times(reading, settled.metrics, as_of)
+        if isinstance(compared, Compare) and period is None and grain is None:
+            to_date = Grain.YEAR if compared is Compare.YEAR else Grain.MONTH
+            period = DateRange(bucket_start(as_of, to_date), as_of)
+            assumptions.append(Text(f"No period named: this {to_date} so far.", f"未指定时间段：{'今年' if to_date is Grain.YEAR else '本月'}至今。"))
         dimensions = list(dict.fromkeys([*reading.parts, *reading.dimensions]))
         if reading.own_key and not any(_base(t) in dimensions for t in settled.metrics):
             metrics = tuple(self._curved(name) if reading.own_key == PERIOD_NUMBER else name for name in metrics)

@@ -1,9 +1,11 @@
 """Owns which period, comparison and grain a reading asks for. Knows no metrics but by the grain their words imply."""
 
+from datetime import date, timedelta
+
 from wenshu.assistant.linker import Target
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.periods import Compare, DateRange, Grain, compared_period
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain, bucket, bucket_start, compared_period
 from wenshu.semantic_layer.text import Text
 
 UNIT_DAYS = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31}
@@ -11,20 +13,23 @@ ALL_DAYS = 700  # about as many as the data hold where no period is named, for t
 
 
 def times(
-    reading: Reading, metrics: tuple[Target, ...]
+    reading: Reading, metrics: tuple[Target, ...], as_of: date
 ) -> tuple[DateRange | None, Grain | None, Compare | DateRange | None, Grain | None]:
     """Return period, to-date grain, comparison and grain."""
     grain = reading.grain
     compare: Compare | DateRange | None = reading.compare
     periods = reading.periods
     period, to_date = (periods[0].period, periods[0].to_date) if periods else (None, None)
-    if len(periods) > 1 and period is not None:
-        ranges = [phrase.period for phrase in periods if phrase.period is not None]
-        if _adjoining(ranges) and (len(ranges) > 2 or not reading.versus) and compare is None:
+    ranges = list(dict.fromkeys(phrase.period for phrase in periods if phrase.period is not None))
+    if len(ranges) > 1 and period is not None:
+        if len(ranges) == 2 and grain is None and compare is None and not reading.versus and reading.has_word("growth"):
+            compare, period = sorted(ranges)  # how did August change from July
+        elif _adjoining(ranges) and (len(ranges) > 2 or not reading.versus) and compare is None:
             period = DateRange(min(r.start for r in ranges), max(r.end for r in ranges))
             grain = grain or _unit(ranges)
         elif len(ranges) == 2:
-            compare = ranges[1] if ranges[1] != ranges[0] else Compare.PREVIOUS
+            so_far = to_date is not None and ranges[1] == compared_period(bucket(period.start, to_date), Compare.PREVIOUS)
+            compare = Compare.PREVIOUS if so_far else ranges[1]  # of the period before, the same days
         else:
             raise QueryError(
                 "too_many_periods", Text("The question names more than two periods.", "问题中包含两个以上的时间段。"),
@@ -38,6 +43,9 @@ def times(
         and (halves := _halves(period))
     ):
         compare, period = halves  # grew from August to September
+    elif reading.compared_with is not None and compare is None and (unit := _unit_before(reading.compared_with, as_of)) is not None:
+        to_date = None if unit is Grain.DAY else unit
+        period, compare = DateRange(bucket_start(as_of, unit), as_of), Compare.PREVIOUS  # 比上个月
     elif (
         reading.versus
         and compare is None
@@ -64,6 +72,12 @@ def times(
         days = period.days if period else ALL_DAYS
         grain = Grain.DAY if days <= 45 else Grain.WEEK if days <= 210 else Grain.MONTH
     return period, to_date, compare, grain
+
+
+def _unit_before(period: DateRange, as_of: date) -> Grain | None:
+    """Return the calendar unit that a period is the last whole one of: last month, 上周, yesterday."""
+    before = ((unit, bucket_start(as_of, unit)) for unit in Grain if unit is not Grain.HOUR)
+    return next((unit for unit, start in before if period == bucket(start - timedelta(days=1), unit)), None)
 
 
 def _halves(period: DateRange) -> tuple[DateRange, DateRange] | None:

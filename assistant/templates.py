@@ -109,7 +109,7 @@ class Template:
 
     def with_values(self, values: Mapping[str, "Scalar | DateRange"]) -> Query:
         """Return the query with values in its slots, a period as dates."""
-        return query_from_json(_put_in(self.query, values))
+        return query_from_json(put_in(self.query, values))
 
     def asks(self, query: Query) -> bool:
         """Say whether a query is this template's, whatever its period, value and number are."""
@@ -146,7 +146,8 @@ class Filled:
         return Plan(query=self.query, period_label=self.period_label, template=self.template.title)
 
 
-def _put_in(part: Any, values: Mapping[str, Any]) -> Any:
+def put_in(part: Any, values: Mapping[str, Any]) -> Any:
+    """Return a part of a query's JSON with values in its slots, a period as its dates; other slots stay."""
     match part:
         case str():
             if (slot := SLOT.fullmatch(part)) and slot[1] in values:
@@ -158,9 +159,9 @@ def _put_in(part: Any, values: Mapping[str, Any]) -> Any:
                 )
             return SLOT.sub(lambda slot: str(values.get(slot[1], slot[0])), part)
         case Mapping():
-            return {key: _put_in(value, values) for key, value in part.items()}
+            return {key: put_in(value, values) for key, value in part.items()}
         case list():
-            return [_put_in(item, values) for item in part]
+            return [put_in(item, values) for item in part]
     return part
 
 

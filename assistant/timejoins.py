@@ -10,7 +10,7 @@ from datetime import date
 from wenshu.assistant.timemeanings import Meaning, Yearly
 from wenshu.assistant.timepieces import Piece, Reading, cut_parts, dates, in_years, naming, open_sides
 from wenshu.assistant.timewords import AND, DAY, MONTH, TO, WEEKEND, WORKDAYS, YEAR, Pattern
-from wenshu.semantic_layer.periods import Compare, DateRange, bucket, compared_period
+from wenshu.semantic_layer.periods import Compare, DateRange, Grain, bucket, compared_period
 
 
 def _set_years(reading: Reading, pieces: list[Piece]) -> list[Piece]:
@@ -68,7 +68,9 @@ def _appose(reading: Reading, pieces: list[Piece]) -> list[Piece]:
         gap = reading.text[former.end : piece.start]
         closing = _CLOSING.match(reading.text, piece.end)
         weekdays = [bool(one.meaning.weekday) for one in (former, piece)]
-        if (_BRACKET.fullmatch(gap) and closing) or (sum(weekdays) == 1 and _BESIDE_A_WEEKDAY.fullmatch(gap)):
+        if former.meaning.unit in (MONTH, Grain.QUARTER, YEAR) and piece.meaning.weekdays and not gap.strip():
+            done.append(replace(piece, meaning=Meaning(weekdays=piece.meaning.weekdays)))  # 10月周六
+        elif (_BRACKET.fullmatch(gap) and closing) or (sum(weekdays) == 1 and _BESIDE_A_WEEKDAY.fullmatch(gap)):
             meant = former if weekdays[1] or dates(reading, former) == dates(reading, piece) else piece
             end = closing.end() if closing and "(" in gap else piece.end
             done[-1] = replace(meant, start=former.start, end=end, meaning=replace(meant.meaning, weak=False))

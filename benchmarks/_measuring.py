@@ -11,11 +11,13 @@ from pathlib import Path
 from wenshu.semantic_layer.shop import build_shop
 
 
-def arguments(description: str, *, users: int, repeat: int) -> argparse.Namespace:
-    """Read the options every benchmark has: how large a shop, where it is kept, how often to repeat."""
+def arguments(description: str, *, users: int, repeat: int, events: int | None = None) -> argparse.Namespace:
+    """Read the options every benchmark has: how large a shop, where it is kept, how often to repeat; and how many events, where it matters."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--users", type=int, default=users, help="users of the shop (%(default)s)")
     parser.add_argument("--repeat", type=int, default=repeat, help="runs of everything measured (%(default)s)")
+    if events is not None:
+        parser.add_argument("--events", type=int, default=events, help="events kept, about (%(default)s)")
     parser.add_argument(
         "--folder", type=Path, default=Path(tempfile.gettempdir()) / "wenshu-benchmarks", help="where shops are kept"
     )
@@ -30,6 +32,39 @@ def shop(folder: Path, users: int) -> Path:
         print(f"building a shop of {users:,} users in {path} …", file=sys.stderr)
         build_shop(path, users=users)
     return path
+
+
+def prepare(folder: Path, users: int, events: int | None) -> Path:
+    """Return the shop's database, built where it is missing; with `events`, about so many of them remain.
+
+    The events left are those of sessions drawn by a hash, and every sign-up; all other tables stay whole.
+    """
+    if events is None:
+        return shop(folder, users)
+    import duckdb
+
+    thin = folder / f"shop-{users}-{events}.duckdb"
+    if not thin.exists():
+        whole = shop(folder, users)
+        print(f"keeping about {events:,} events in {thin} …", file=sys.stderr)
+        part = thin.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{whole}' AS whole (READ_ONLY)")
+            connection.execute(f"ATTACH '{part}' AS thin")
+            connection.execute("COPY FROM DATABASE whole TO thin")
+            found, kept = connection.execute(
+                "SELECT count(*), count(*) FILTER (event_name = 'sign_up') FROM thin.events"
+            ).fetchall()[0]
+            drawn = round(10_000 * (events - kept) / (found - kept))
+            connection.execute("DROP TABLE thin.events")
+            connection.execute(
+                "CREATE TABLE thin.events AS FROM whole.events "
+                f"WHERE event_name = 'sign_up' OR hash(session_id) % 10000 < {drawn} ORDER BY event_id"
+            )
+        part.rename(thin)
+        whole.unlink()
+    return thin
 
 
 def milliseconds(run: Callable[[], object]) -> float:

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS, BehaviourKey
 from wenshu.semantic_layer.conditions import comparison, date_literal
+from wenshu.semantic_layer.errors import NotLearnt
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Cumulative, Derived, Metric, Ratio
 from wenshu.semantic_layer.model import AS_OF, PERIOD_END, PERIOD_START, Dataset, Dimension, Model
 from wenshu.semantic_layer.own_metrics import present, quantile_of, users_with
@@ -49,6 +50,7 @@ class Binder:
         # of the query and the data; the resolver sets them before sources are bound
         self.period, self.data_start = DateRange(date.min, as_of), date.min
         self.caveats: list[Text] = []
+        self.segments: set[str] = set()  # that were joined to
 
     # names
 
@@ -108,9 +110,16 @@ class Binder:
         return date_literal(days[node.name]) if node.name in days else None
 
     def dated(self, dataset: Dataset, period: DateRange) -> Dataset:
-        """Return a dataset whose SELECT has dates in place of the reserved columns."""
+        """Return a dataset whose SELECT has dates in place of the reserved columns.
+
+        Raises `NotLearnt` for a segment that is yet to be learnt.
+        """
         if isinstance(dataset.source, str):
             return dataset
+        if dataset.lesson is not None and not dataset.lesson.learnt:
+            raise NotLearnt(dataset.name, dataset.label)
+        if dataset.is_segment:
+            self.segments.add(dataset.name)
 
         def fill(node: exp.Expr) -> exp.Expr:
             return day if (day := self.reserved(node, period)) is not None else node

@@ -327,7 +327,7 @@ def segment_definitions(query: Query, model: Model, as_of: date, period: DateRan
         days = [Text(f"As of {as_of}.", f"截至 {as_of}。")] if AS_OF in named else []
         if named & {PERIOD_START, PERIOD_END}:
             days.append(Text(f"Relative to {period}.", f"相对于 {period}。"))
-        if days:
+        if days or model.dataset_by_name[dimension.dataset].lesson is not None:
             told = _dimension_definition(dimension, model)
             en, zh = " ".join((told.en, *(day.en for day in days))), "".join((told.zh, *(day.zh for day in days)))
             yield dimension.name, dimension.label, Text(en, zh)

@@ -34,6 +34,18 @@ class QueryError(WenshuError):
     status = "refused"
 
 
+class NotLearnt(QueryError):
+    """Say that a segment must be learnt from the data before it is asked for; `dataset` names it."""
+
+    def __init__(self, dataset: str, label: Text) -> None:
+        super().__init__(
+            "not_learnt",
+            Text(f"{label.en} is yet to be learnt from the data.", f"{label.zh}尚未从数据中学习得出。"),
+            Text("Ask a question that uses it; a model file cannot build on it.", "请直接提问使用它；模型文件中不能以它为基础再定义分群。"),
+        )  # fmt: skip
+        self.dataset = dataset
+
+
 class GuardError(WenshuError):
     """Say that a statement is not one that may run."""
 

@@ -24,6 +24,7 @@ from wenshu.semantic_layer.engine import Engine, RawResult
 from wenshu.semantic_layer.errors import EngineError, GuardError, QueryError
 from wenshu.semantic_layer.grant import Grant, granted, permit, with_values
 from wenshu.semantic_layer.guard import GuardedStatement, guard
+from wenshu.semantic_layer.learnt_segment import Learnt
 from wenshu.semantic_layer.metric_sql import is_rate
 from wenshu.semantic_layer.metrics import Aggregate, Funnel, LastEvent, Metric, Paths, Retention
 from wenshu.semantic_layer.model import Dimension, Model
@@ -57,11 +58,12 @@ GRAIN_LABELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledQuery:
-    """Hold a query with the one guarded statement that answers it and the columns that come back."""
+    """Hold a query with the one guarded statement that answers it, the columns that come back, and the segments learnt for it."""
 
     resolved: ResolvedQuery
     statement: GuardedStatement
     columns: tuple[Column, ...]
+    learnt: tuple[Learnt, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -77,7 +79,7 @@ class SemanticLayer:
 
     def __init__(
         self, model: Model, engine: Engine, *, clock: Callable[[], date], folder: Path | None = None, grant: Grant | None = None,
-        results: BoundedCache[RawResult] | None = None,
+        results: BoundedCache[RawResult] | None = None, lessons: BoundedCache[Learnt] | None = None,
     ) -> None:  # fmt: skip
         self._whole = model
         self._grant = grant
@@ -86,6 +88,7 @@ class SemanticLayer:
         self._clock = clock
         self._folder = folder
         self._results = results or BoundedCache[RawResult]()
+        self._lessons = lessons or BoundedCache[Learnt](entries=200)
         self._compiled = BoundedCache[CompiledQuery](entries=200)
 
     def for_user(self, principal: Principal) -> "SemanticLayer":
@@ -97,7 +100,7 @@ class SemanticLayer:
             return self
         grant = granted(self._whole, principal)
         return SemanticLayer(
-            self._whole, self.engine, clock=self._clock, folder=self._folder, grant=grant, results=self._results
+            self._whole, self.engine, clock=self._clock, folder=self._folder, grant=grant, results=self._results, lessons=self._lessons
         )
 
     @property
@@ -197,7 +200,10 @@ class SemanticLayer:
                 return date.fromisoformat(day)
 
     def compile(self, query: Query, *, today: date | None = None) -> CompiledQuery:
-        """Resolve, compile and guard a query; runs nothing but the look-up of the dates covered."""
+        """Resolve, compile and guard a query; runs nothing but the look-up of the dates covered.
+
+        Raises `NotLearnt` where it uses a segment that is yet to be learnt.
+        """
         asked = (self.engine.data_version(), repr(query), today, self._clock())  # by its text, as 1, 1.0 and True are equal
         if (kept := self._compiled.get(asked)) is None:
             kept = self._compile(query, today)
@@ -217,16 +223,32 @@ class SemanticLayer:
                 ),
                 Text(f"The data cover {coverage}.", f"数据覆盖 {coverage}。"),
             )
+        learnt = self._learnt(as_of)
+        taught = {one.dataset.name: one.dataset for one in learnt}
+        datasets = tuple(taught.get(dataset.name, dataset) for dataset in self._model.datasets)
         resolved = resolve(
             query,
-            self._model,
+            replace(self._model, datasets=datasets) if taught else self._model,
             as_of=as_of,
             coverage=DateRange(coverage.start, max(min(as_of, coverage.end), coverage.start)),
             by_dataset=self.profile.coverage,
             complete=self.profile.complete,
         )
         statement = self.guarded(compile_query(resolved))
-        return CompiledQuery(resolved=resolved, statement=statement, columns=_columns(resolved))
+        used = tuple(one for one in learnt if one.dataset.name in resolved.segments)
+        return CompiledQuery(resolved=resolved, statement=statement, columns=_columns(resolved), learnt=used)
+
+    def keep_learnt(self, learnt: Learnt, as_of: date) -> None:
+        """Keep a segment that was learnt as of a day, for all who may see the same, while the data stay as they are."""
+        self._lessons.put(self._lesson(learnt.dataset.name, as_of), learnt)
+
+    def _learnt(self, as_of: date) -> tuple[Learnt, ...]:
+        names = (dataset.name for dataset in self._model.datasets if dataset.lesson is not None)
+        found = (self._lessons.get(self._lesson(name, as_of)) for name in names)
+        return tuple(one for one in found if one is not None)
+
+    def _lesson(self, name: str, as_of: date) -> tuple[str, str, str, date]:
+        return self.engine.data_version(), self.policy_fingerprint, name, as_of
 
     def run(self, compiled: CompiledQuery, *, max_rows: int = MAX_ROWS) -> ResultTable:
         """Run a compiled query and return its table; one that ran before on the same data, for the same rights, is not run again."""

@@ -77,11 +77,27 @@ class Dimension:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """Say what is to be learnt from the data before a segment can be used, and the metrics that it is learnt from.
+
+    `days` are those ahead that a probability speaks of; `number` is how many clusters there are to be, None for as many as fit.
+    """
+
+    kind: Literal["churn", "repurchase", "clusters"]
+    activity: str
+    value: str
+    days: int = 30
+    number: int | None = None
+    learnt: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Describe a table, view, file or SELECT whose rows are one kind of thing.
 
     `source` is a table's name or a SELECT tree; `file` is a Parquet or CSV path or glob loaded under `source`'s name.
-    A segment has one row a user who belongs to it; `made_of` names the metrics and dimensions that decide who does.
+    A segment has one row a user who belongs to it; `made_of` names the metrics and dimensions that decide who does. One
+    with a `lesson` cannot be read before that is learnt.
     """
 
     name: str
@@ -95,6 +111,7 @@ class Dataset:
     dimensions: tuple[Dimension, ...] = ()
     is_segment: bool = False
     made_of: tuple[str, ...] = ()
+    lesson: Lesson | None = None
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from wenshu.semantic_layer.segment_parts import (
     label_of,
     relation_of,
     score_of,
+    users_of,
     words_of,
 )
 from wenshu.semantic_layer.sources import source_select
@@ -70,7 +71,7 @@ def band_segment(name: str, spec: s.BandSegmentSpec, model: Model, filters: Filt
 
     A user without rows has 0 of what is counted or summed, else no value; the groups are of the users who have any.
     """
-    binder, users = TemplateBinder(model), _users(model)
+    binder, users = TemplateBinder(model), users_of(model)
     metric = binder.metric(spec.of)
     span: Span = binder.period if spec.window == "period" else LastDays(days=None if spec.window == "all" else spec.window)
     totals = own_totals(binder, metric, filters, span)
@@ -120,7 +121,7 @@ def band_segment(name: str, spec: s.BandSegmentSpec, model: Model, filters: Filt
 
 def filter_segment(name: str, spec: s.FilterSegmentSpec, model: Model, filters: Filter) -> Segment:
     """Return whether each user meets a filter, under the names of those who do and those who do not."""
-    binder, users = TemplateBinder(model), _users(model)
+    binder, users = TemplateBinder(model), users_of(model)
     scope = Scope(binder, Aggregate(name=name, label=same(name), aggregation=Aggregation.COUNT, dataset=users.name))
     member = binder.condition(filters, scope)
     case = exp.Case().when(member, exp.Literal.string(MEMBER), copy=False).else_(exp.Literal.string(OTHER), copy=False)
@@ -137,17 +138,6 @@ def filter_segment(name: str, spec: s.FilterSegmentSpec, model: Model, filters: 
         values=values, ordered=True, indexed=True, description=Text(spec.description.en, spec.description.zh) if spec.description else None,
     )  # fmt: skip
     return _segment(dataset_name, source_select(bound), users, label, (dimension,))
-
-
-def _users(model: Model) -> Dataset:
-    users = next((dataset for dataset in model.datasets if dataset.entity), None)
-    if users is None or not users.primary_key:
-        raise QueryError(
-            "invalid_segment",
-            Text("no dataset is of users", "没有用户数据集"),
-            Text("Give the users' dataset an entity and a primary_key.", "请为用户数据集设置 entity 和 primary_key。"),
-        )
-    return users
 
 
 def _segment(name: str, source: exp.Query, users: Dataset, label: Text, dimensions: tuple[Dimension, ...]) -> Segment:

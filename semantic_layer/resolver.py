@@ -62,7 +62,8 @@ class Variant:
 class ResolvedQuery:
     """Hold a query bound to a model: all that the compiler and the receipt need.
 
-    `overlapping` says that a row may belong to several groups, so that the groups do not add up to the total.
+    `overlapping` says that a row may belong to several groups, so that the groups do not add up to the total; `segments`
+    are the datasets of those it reads.
     """
 
     query: Query
@@ -76,6 +77,7 @@ class ResolvedQuery:
     compared: DateRange | None
     caveats: tuple[Text, ...]
     overlapping: bool = False
+    segments: frozenset[str] = frozenset()
 
     def variant(self, name: str) -> Variant | None:
         return next((variant for variant in self.variants if variant.name == name), None)
@@ -170,7 +172,7 @@ def resolve(
     return ResolvedQuery(
         query=query, model=model, as_of=as_of, metrics=metrics, leaves=leaves, variants=variants,
         keys=keys + tuple((name, binder.key(name, leaves)) for name in query.dimensions),
-        period=period, compared=compared, caveats=(*caveats, *binder.caveats), overlapping=overlapping,
+        period=period, compared=compared, caveats=(*caveats, *binder.caveats), overlapping=overlapping, segments=frozenset(binder.segments),
     )  # fmt: skip
 
 
@@ -490,5 +492,5 @@ def _resolve_list(query: Query, binder: Binder, period: DateRange, caveats: tupl
     keys = tuple((name, binder.candidates(name)[0]) for name in query.dimensions)
     return ResolvedQuery(
         query=query, model=binder.model, as_of=binder.as_of, metrics=(), leaves=(), keys=keys, variants=(variant,),
-        period=period, compared=None, caveats=(*(caveats if dated else ()), *binder.caveats),
+        period=period, compared=None, caveats=(*(caveats if dated else ()), *binder.caveats), segments=frozenset(binder.segments),
     )  # fmt: skip

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from wenshu.semantic_layer import spec as s
-from wenshu.semantic_layer.model import Dataset, DimensionValue, Relationship
+from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.model import Dataset, DimensionValue, Model, Relationship
 from wenshu.semantic_layer.text import Synonyms, Text
 
 Segment = tuple[Dataset, Relationship]
@@ -50,6 +51,18 @@ def relation_of(dataset: Dataset) -> exp.Expr:
     if isinstance(dataset.source, str):
         return exp.table_(dataset.source, alias=dataset.name)
     return dataset.source.subquery(dataset.name)
+
+
+def users_of(model: Model) -> Dataset:
+    """Return the dataset whose rows are the users; raises `QueryError` where the model has none."""
+    users = next((dataset for dataset in model.datasets if dataset.entity), None)
+    if users is None or not users.primary_key:
+        raise QueryError(
+            "invalid_segment",
+            Text("no dataset is of users", "没有用户数据集"),
+            Text("Give the users' dataset an entity and a primary_key.", "请为用户数据集设置 entity 和 primary_key。"),
+        )
+    return users
 
 
 def groups_of(spec: Mapping[str, s.GroupSpec]) -> Groups:

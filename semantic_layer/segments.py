@@ -8,6 +8,7 @@ from wenshu.semantic_layer import metrics as m
 from wenshu.semantic_layer import spec as s
 from wenshu.semantic_layer.activity_segment import ACTIVITY_STAGES, activity_segment
 from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.learnt_segment import chance_segment, cluster_segment
 from wenshu.semantic_layer.metric_parameters import metric_spec
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.own_segment import band_segment, filter_segment
@@ -60,10 +61,25 @@ class SegmentBuilder(SpecReader):
                 found = band_segment(name, spec, model, filter_from_json(spec.filters) if spec.filters else None)
                 self._check_groups(spec.groups, [str(v.value) for v in found[0].dimensions[0].values], path)
                 return found
+            case s.ChanceSegmentSpec() | s.ClusterSegmentSpec():
+                return self._learnt(name, spec, model, path)
             case s.FilterSegmentSpec():
                 self._check_name(name, path)
                 return None if self.mistakes else filter_segment(name, spec, model, filter_from_json(spec.filters))
         assert_never(spec)
+
+    def _learnt(self, name: str, spec: s.ChanceSegmentSpec | s.ClusterSegmentSpec, model: Model, path: Path_) -> Segment | None:
+        self._check_name(name, path)
+        of, value = self._aggregates(spec, ("of", "value"), model, path, AGGREGATES)
+        if of is None or value is None:
+            return None
+        if isinstance(spec, s.ClusterSegmentSpec):
+            return cluster_segment(name, spec, of=of, value=value, model=model)
+        found = chance_segment(name, spec, of=of, value=value, model=model)
+        values = [str(v.value) for v in found[0].dimensions[0].values]
+        self._check_names(spec.values, values, (*path, "values"))
+        self._check_groups(spec.groups, values, path)
+        return found
 
     def _check_name(self, name: str, path: Path_) -> None:
         """Note a segment whose dimension has the name of another dimension or of a metric."""
@@ -94,7 +110,7 @@ class SegmentBuilder(SpecReader):
 def _made_of(spec: Any) -> Iterator[str]:
     """Yield the names of the metrics and dimensions that a segment's spec, or a filter in it, is written with."""
     match spec:
-        case s.RfmSpec():
+        case s.RfmSpec() | s.ChanceSegmentSpec() | s.ClusterSegmentSpec():
             yield from (spec.of, spec.value)
         case s.ActivitySpec():
             yield from (spec.of, spec.start)

@@ -365,8 +365,33 @@ class FilterSegmentSpec(Spec):
     others: TierSpec = TierSpec()
 
 
+class ChanceSegmentSpec(Spec):
+    """Put users into bands by the probability of an `event` in the next `days`, learnt from their activity (`of`) and spending (`value`)."""
+
+    type: Literal["chance"]
+    event: Literal["churn", "repurchase"]
+    of: str
+    value: str
+    days: int = Field(default=30, ge=1, le=90)
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+    values: dict[str, TierSpec] = {}
+    groups: dict[str, GroupSpec] = {}
+
+
+class ClusterSegmentSpec(Spec):
+    """Put users into groups who do alike, by activity (`of`) and spending (`value`): `number` of them, or as many as fit."""
+
+    type: Literal["cluster"]
+    of: str
+    value: str
+    number: int | None = Field(default=None, ge=2, le=12)
+    label: LabelSpec | None = None
+    synonyms: WordsSpec = SynonymsSpec()
+
+
 AnySegmentSpec = Annotated[
-    RfmSpec | ActivitySpec | BandSegmentSpec | FilterSegmentSpec, Field(discriminator="type")
+    RfmSpec | ActivitySpec | BandSegmentSpec | FilterSegmentSpec | ChanceSegmentSpec | ClusterSegmentSpec, Field(discriminator="type")
 ]
 
 

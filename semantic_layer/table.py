@@ -39,7 +39,7 @@ class Column:
         for value, label in self.value_labels:
             if value == cell:
                 return label.in_(language)
-        return str(cell)
+        return f"{cell:.1%}" if self.unit == "%" and isinstance(cell, float) else str(cell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,14 @@
 """Owns running a semantic query as a tool: the table with everything its receipt says. Knows nothing of words or charts."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import date
 
 from wenshu.semantic_layer.compiler import DEFAULT_LIST_LIMIT
 from wenshu.semantic_layer.describe import condition_phrase, filter_phrases, query_definitions, segment_definitions
-from wenshu.semantic_layer.layer import MAX_ROWS, SemanticLayer
+from wenshu.semantic_layer.errors import NotLearnt
+from wenshu.semantic_layer.layer import MAX_ROWS, CompiledQuery, SemanticLayer
+from wenshu.semantic_layer.learnt_segment import Learnt
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.table import ResultTable
@@ -14,7 +17,8 @@ from wenshu.semantic_layer.text import Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryResult:
-    """Hold a query's table and how it came about; `complete` says that its rows are all the groups there are, `dated` that a period applies."""
+    """Hold a query's table and how it came about; `complete` says that its rows are all the groups there are, `dated` that a period applies;
+    `learnt` holds the segments that it uses which the data taught."""
 
     query: Query
     table: ResultTable
@@ -27,6 +31,32 @@ class QueryResult:
     caveats: tuple[Text, ...]
     complete: bool
     dated: bool
+    learnt: tuple[Learnt, ...] = ()
+
+
+def learning(layer: SemanticLayer, query: Query, *, today: date | None = None) -> Generator[Text, None, CompiledQuery]:
+    """Yield what is being learnt for the segments that a query uses, where any is yet to be; return the query compiled.
+
+    Raises `QueryError` where it cannot be answered, or the data are too thin to learn from.
+    """
+    while True:
+        try:
+            return layer.compile(query, today=today)
+        except NotLearnt as missing:
+            from wenshu.tools.insight.learnt_segments import learn_segment  # which asks queries itself
+
+            yield from learn_segment(layer, missing.dataset, today)
+
+
+def compile_learnt(layer: SemanticLayer, query: Query, *, today: date | None = None) -> CompiledQuery:
+    """Compile a query, once the segments that it uses are learnt."""
+    run = learning(layer, query, today=today)
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            compiled: CompiledQuery = end.value
+            return compiled
 
 
 def run_query(
@@ -36,10 +66,10 @@ def run_query(
 
     Raises `QueryError` where it cannot be answered and `EngineError` where the database fails.
     """
-    compiled = layer.compile(query, today=today)
+    compiled = compile_learnt(layer, query, today=today)
     table = layer.run(compiled, max_rows=max_rows)
     resolved = compiled.resolved
-    caveats = list(resolved.caveats)
+    caveats = [*resolved.caveats, *(one.caveat for one in compiled.learnt)]
     if table.incomplete:
         days = "、".join(str(day) for day in table.incomplete)
         caveats.append(
@@ -57,7 +87,7 @@ def run_query(
         whole, shown = f"{layer.list_size(compiled):,}", f"{len(table.rows):,}"
         caveats.append(Text(f"{whole} rows in all; the first {shown} are listed.", f"共 {whole} 行，列出前 {shown} 行。"))
     share = resolved.query.share
-    part = filter_phrases(share.where, layer.model) if share and share.where else ()
+    part = filter_phrases(share.where, resolved.model) if share and share.where else ()
     return QueryResult(
         query=resolved.query,
         table=table,
@@ -65,16 +95,17 @@ def run_query(
         period=resolved.period,
         compared=resolved.compared,
         definitions=(
-            *query_definitions(resolved.metrics, layer.model),
-            *segment_definitions(resolved.query, layer.model, resolved.as_of, resolved.period),
+            *query_definitions(resolved.metrics, resolved.model),
+            *segment_definitions(resolved.query, resolved.model, resolved.as_of, resolved.period),
         ),
         filters=(
-            *filter_phrases(resolved.query.filters, layer.model),
+            *filter_phrases(resolved.query.filters, resolved.model),
             *(Text(f"the part: {p.en}", f"占比部分：{p.zh}") for p in part),
             *(condition_phrase(condition, layer.model) for condition in resolved.query.conditions),
         ),
         sources=compiled.statement.tables,
         caveats=tuple(caveats),
+        learnt=compiled.learnt,
         dated=bool(resolved.query.metrics or resolved.query.period) and layer.model.has_dates,
         complete=not (resolved.query.limit or resolved.query.conditions or table.truncated or cut),
     )

@@ -23,6 +23,7 @@ from wenshu.ui.present import (
     Paragraph,
     Picture,
     ReceiptCard,
+    ReportOffer,
     ShownCell,
     Spans,
     file_name,
@@ -203,6 +204,7 @@ ICONS = {  # paths of 24 × 24, stroked
     "up": "M7 11v9H4v-9zM7 11l4-7c1.500 0 2.500 1 2 3l-.7 3H19c1 0 1.700 1 1.400 2l-1.800 6.500c-.2.9-1 1.500-2 1.500H7",
     "down": "M17 13V4h3v9zM17 13l-4 7c-1.500 0-2.500-1-2-3l.7-3H5c-1 0-1.700-1-1.400-2l1.800-6.500C5.600 4.600 6.400 4 7.400 4H17",
     "grid": "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
+    "page": "M6 3h9l4 4v14H6zM9.500 17v-4M12.500 17V9.500M15.500 17v-2.500",
     "list": "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
     "bin": "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10 11v5M14 11v5",
     "cross": "M6 6l12 12M18 6L6 18",
@@ -213,12 +215,12 @@ ICONS = {  # paths of 24 × 24, stroked
 }
 
 
-def _block(block: Paragraph | Bullets | Notice | KeyFigures | ReceiptCard | Choices, language: Language) -> Html:
+def _block(block: Paragraph | Bullets | Notice | KeyFigures | ReceiptCard | Choices | ReportOffer, language: Language) -> Html:
     match block:
         case Paragraph():
-            return element("p", _inline(block.spans))
+            return element("p", inline(block.spans))
         case Bullets():
-            return element("ul", *(element("li", _inline(item)) for item in block.items))
+            return element("ul", *(element("li", inline(item)) for item in block.items))
         case Notice():
             said = [
                 element("p", text, class_=part)
@@ -230,6 +232,8 @@ def _block(block: Paragraph | Bullets | Notice | KeyFigures | ReceiptCard | Choi
             return _key_figures(block, language)
         case ReceiptCard():
             return _receipt(block, language)
+        case ReportOffer():
+            return element("p", element("button", block.text, type="button", class_="ask", data_do="report", data_with=json.dumps({"period": block.period})))
         case Choices():
             return element(
                 "div",
@@ -241,7 +245,8 @@ def _block(block: Paragraph | Bullets | Notice | KeyFigures | ReceiptCard | Choi
             assert_never(block)
 
 
-def _inline(spans: Spans) -> Html:
+def inline(spans: Spans) -> Html:
+    """Return a line of styled words."""
     return _join(span.text if span.style == "plain" else element(span.style, span.text) for span in spans)
 
 

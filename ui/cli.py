@@ -44,6 +44,7 @@ from wenshu.ui.cli_options import (
     visitors_of,
 )
 from wenshu.ui.cli_password import password
+from wenshu.ui.cli_report import report
 from wenshu.ui.cli_schedule import schedule_app
 from wenshu.ui.cli_slack import slack
 from wenshu.ui.cli_templates import templates_app
@@ -87,6 +88,7 @@ app.add_typer(schedule_app, name="schedule")
 app.command("audit")(audit)
 app.command("slack")(slack)
 app.command("password")(password)
+app.command("report")(report)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -411,7 +413,7 @@ def _serve(
 
         who["sign_ins"] = SignIns(signing_in, kept.store)
     serve(
-        Entrance(assistant_for=reception.assistant, answers=reception.stream, **who),
+        Entrance(assistant_for=reception.assistant, answers=reception.stream, carries=reception.carry_out, **who),
         port=port,
         on_ready=lambda address: write(f"\n问数 Wenshu: {address}   (Ctrl-C to stop 按 Ctrl-C 退出)"),
         on_notice=lambda text: print(f"{text.en} {text.zh}", file=sys.stderr),

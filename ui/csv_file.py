@@ -27,7 +27,9 @@ def all_rows(layer: "SemanticLayer", query: "Query", *, today: date | None = Non
     """Return the whole result of a query, up to `MOST_ROWS`: a list that names no limit is not cut."""
     if not query.metrics and query.limit is None:
         query = replace(query, limit=MOST_ROWS + 1)
-    return layer.run(layer.compile(query, today=today), max_rows=MOST_ROWS)
+    from wenshu.tools.query import compile_learnt
+
+    return layer.run(compile_learnt(layer, query, today=today), max_rows=MOST_ROWS)
 
 
 def write_csv(table: "ResultTable", path: Path, language: Language) -> Text:

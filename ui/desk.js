@@ -54,6 +54,7 @@ function take(reply, source) {
   if (reply.into === '#conversations') mark();
   if (reply.panel) openPanel(reply.panel);
   if (reply.cards) fillCards();
+  if (reply.report) writeReport(panel.querySelector('[data-report]'));
   if (reply.remove) source.closest(reply.remove).remove();
   if (reply.file) saveFile(reply.file);
   if (reply.deleted === thread.dataset.conversation) startAnew();
@@ -281,6 +282,7 @@ document.addEventListener('submit', (event) => {
     act({ do: 'vote', turn: Number(form.closest('.about').dataset.turnId), good: form.closest('.about').querySelector('[data-vote=true]').getAttribute('aria-pressed') === 'true', reason: form.querySelector('input').value });
     form.hidden = true;
   } else if (form.matches('[data-upload]')) upload(form);
+  else if (form.matches('[data-report]')) writeReport(form);
   else if (form.dataset.do) act({ do: form.dataset.do, ...JSON.parse(form.dataset.with), fields: fieldsOf(form) }, form);
   else return;
   event.preventDefault();

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN_VALUES = 8
 SHOWN_NAMES = 6
-BOOK, GRID, LIST, PEN, BIN, CROSS, HELP = "book", "grid", "list", "pen", "bin", "cross", "help"
+BOOK, GRID, LIST, PEN, BIN, CROSS, HELP, PAGE = "book", "grid", "list", "pen", "bin", "cross", "help", "page"
 
 
 def does(action: str, **sent: Any) -> dict[str, str | bool | None]:
@@ -44,7 +44,7 @@ def sidebar_html(listed: Html, language: Language, switch: Html | None = None, u
     own = [("table", words.DATA, "data")] if switch is not None else []
     ways = [
         element("button", icon(name), label.in_(language), type="button", class_="way", **does(action))
-        for name, label, action in ((BOOK, words.SAVED, "saved"), (GRID, words.BOARD, "board"), (LIST, words.METRICS, "metrics"), *own, (HELP, words.GUIDE, "guide"))
+        for name, label, action in ((BOOK, words.SAVED, "saved"), (GRID, words.BOARD, "board"), (PAGE, words.REPORT, "report"), (LIST, words.METRICS, "metrics"), *own, (HELP, words.GUIDE, "guide"))
     ]  # fmt: skip
     search = words.SEARCH.in_(language)
     said = {

@@ -84,6 +84,7 @@ UNPIN = Text("Remove from the board: {}", "从看板移除：{}")
 RUN_AT = Text("as of {}", "更新于 {}")
 OPEN_QUESTION = Text("Ask in the conversation", "在对话中提问")
 
+REPORT = Text("Weekly report", "周报")
 METRICS = Text("Metrics", "指标目录")
 METRICS_HELP = Text("What can be asked, and how each number is computed.", "可以问什么，每个数怎么算。")
 SEARCH_METRICS = Text("Search metrics, dimensions and segments", "搜索指标、维度和分群")

@@ -20,7 +20,7 @@ from wenshu.ui.gate import LOGIN, UPLOAD, App, Message, Receive, Scope, Send, bo
 if TYPE_CHECKING:
     from wenshu.assistant.answer import Answer
     from wenshu.assistant.assistant import Assistant
-    from wenshu.assistant.planner import Step
+    from wenshu.assistant.planner import Investigation, Plan, Step
     from wenshu.assistant.question import Question
     from wenshu.ui.login import SignIns
 
@@ -36,6 +36,7 @@ class Entrance:
 
     assistant_for: "Callable[[str | None], Assistant]"
     answers: "Callable[[Question], Iterator[Step | Answer]] | None" = None  # where it is not that assistant alone who answers
+    carries: "Callable[[Question, Plan | Investigation], Iterator[Step | Answer]] | None" = None  # the same, of what is planned already
     user: str | None = None
     header: str | None = None
     peers: tuple[str, ...] = LOCAL_PEERS
@@ -49,6 +50,10 @@ class Entrance:
     def stream(self, question: "Question") -> "Iterator[Step | Answer]":
         """Yield the stages of a question as they begin, then its answer."""
         return self.answers(question) if self.answers else self.assistant_for(question.user).stream(question)
+
+    def carry_out(self, question: "Question", outcome: "Plan | Investigation") -> "Iterator[Step | Answer]":
+        """Yield the stages of what is planned already, then its answer."""
+        return (self.carries or self.assistant_for(question.user).carry_out)(question, outcome)
 
     def name_in(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """Return the name of who sends a request with these headers; None for nobody, as where the proxy's is not there just once."""

@@ -122,8 +122,9 @@ def body_of(item: Json) -> Any:
 def compiled_sql(layer: "SemanticLayer", body: Any, today: date | None) -> str:
     """Return the SQL of a semantic query."""
     from wenshu.semantic_layer.query import query_from_json
+    from wenshu.tools.query import compile_learnt
 
-    return layer.compile(query_from_json(body), today=today).sql
+    return compile_learnt(layer, query_from_json(body), today=today).sql
 
 
 def run_query(

@@ -16,7 +16,7 @@ LOGIN, LOGOUT = "/login", "/logout"
 
 # What the page itself calls. Files, uploads, proxying, the API and its description are not among it.
 OPEN = frozenset(
-    ["/", "/healthz", "/favicon.ico", "/theme.css", "/complete", "/actions", UPLOAD]
+    ["/", "/healthz", "/favicon.ico", "/theme.css", "/complete", "/actions", "/report", UPLOAD]
     + [f"/gradio_api/{name}" for name in ("queue/join", "queue/data", "cancel", "reset")]
 )
 OPEN_BELOW = ("/assets/", "/static/", "/gradio_api/heartbeat/")

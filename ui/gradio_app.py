@@ -21,7 +21,7 @@ from wenshu.ui import gradio_stubs  # noqa: F401 - before Gradio
 import gradio as gr
 from anyio import to_thread
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from wenshu.assistant.answer import Answer
@@ -42,6 +42,7 @@ from wenshu.ui.page_actions import PageActions, sent_json
 from wenshu.ui.page_data import arrived
 from wenshu.ui.page_server import HOST, run
 from wenshu.ui.page_turn import Look, failed_answer, kept_turn_html, message, ready_to_draw, shown_answer
+from wenshu.ui.report_page import ReportDesk
 from wenshu.ui.store import Store
 from wenshu.ui.waiting import MOST_WAITING, Ticket, WaitingLine
 
@@ -90,7 +91,7 @@ def build_page(entrance: Entrance, history: History, *, language: Language | Non
         thread = gr.HTML(
             None,
             html_template='<div class="thread"></div><p role="status" class="sr-only"></p>',
-            js_on_load="".join(map(_page_file, ("page.js", "completion.js", "asking.js", "uploading.js", "desk.js"))),
+            js_on_load="".join(map(_page_file, ("page.js", "completion.js", "asking.js", "uploading.js", "reporting.js", "desk.js"))),
             apply_default_css=False,
             elem_id="conversation",
         )
@@ -139,6 +140,7 @@ def create_app(
     entrance = own.entrance(served) if own else served
     history = history or History(Store(None))
     actions = PageActions(entrance, history, saved_questions, lambda: datetime.now().astimezone(), own, served)
+    reports = ReportDesk(entrance, datetime.now)
     app = FastAPI(title=words.NAME, docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/healthz")
@@ -157,6 +159,11 @@ def create_app(
     async def act(request: Request) -> JSONResponse:
         sent = sent_json(request.headers.get("content-type", ""), await request.body())
         return JSONResponse(await to_thread.run_sync(actions.perform, entrance.name_in(request.headers.raw), sent))
+
+    @app.post("/report")
+    async def report(request: Request) -> StreamingResponse:
+        sent = sent_json(request.headers.get("content-type", ""), await request.body())
+        return StreamingResponse(reports.lines(entrance.name_in(request.headers.raw), sent), media_type="application/x-ndjson")
 
     @app.post("/upload")
     async def upload(request: Request) -> JSONResponse:

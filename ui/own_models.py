@@ -26,6 +26,7 @@ from wenshu.ui.store import Store
 if TYPE_CHECKING:
     from wenshu.assistant.answer import Answer
     from wenshu.assistant.assistant import Assistant
+    from wenshu.assistant.planner import Investigation, Plan
     from wenshu.assistant.question import Question
     from wenshu.semantic_layer.model import Model
     from wenshu.ui.entrance import Entrance
@@ -184,7 +185,14 @@ class OwnModels:
             served.assistant_for(question.user)
             return self._reception(own).stream(question)
 
-        return replace(served, assistant_for=assistant_for, answers=answers)
+        def carries(question: "Question", outcome: "Plan | Investigation") -> "Iterator[Step | Answer]":
+            own = self.chosen(question.user or "")
+            if own is None:
+                return served.carry_out(question, outcome)
+            served.assistant_for(question.user)
+            return self._reception(own).carry_out(question, outcome)
+
+        return replace(served, assistant_for=assistant_for, answers=answers, carries=carries)
 
     def _reception(self, own: OwnModel) -> "Reception":
         with self._lock:

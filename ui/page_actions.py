@@ -269,6 +269,11 @@ class PageActions:
         board.unpin(self.history, *wish.mine, wish.number("pin"))
         return {"remove": ".card"}
 
+    def report(self, wish: Wish) -> Reply:
+        from wenshu.ui.report_page import report_form
+
+        return {"panel": report_form(wish.assistant, wish.language, begin=wish.text("period")), "report": bool(wish.text("period"))}
+
     def metrics(self, wish: Wish) -> Reply:
         found = catalogue(wish.assistant.model, wish.language)
         return {"panel": html.metrics_html(found, _examples(found, wish.language), wish.language)}
@@ -290,7 +295,7 @@ ACTIONS: dict[str, Callable[[PageActions, Wish], Reply]] = {
     name: getattr(PageActions, name)
     for name in (
         "sidebar", "conversations", "rename", "delete", "vote", "xlsx", "png", "svg", "saved", "run", "save_form", "save", "edit_saved",
-        "change_saved", "delete_saved", "board", "card", "pin", "unpin", "metrics", "guide",
+        "change_saved", "delete_saved", "board", "card", "pin", "unpin", "report", "metrics", "guide",
     )
 }  # fmt: skip
 

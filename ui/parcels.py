@@ -17,6 +17,7 @@ from wenshu.ui.answer_chart import chart_png
 from wenshu.ui.history import now
 from wenshu.ui.one_program import only_program
 from wenshu.ui.present import file_name, to_csv
+from wenshu.ui.reports import write_document
 from wenshu.ui.schedule_runs import Runs
 from wenshu.ui.scheduler import Parcel, Scheduler, Send, running
 from wenshu.ui.schedules import DATE
@@ -50,8 +51,10 @@ class SlackDestination:
         else:
             alarm, files = f"{head}\n{escaped(parcel.alert)}", ()
             message = SlackMessage(text=alarm, blocks=(section(alarm), buttons(parcel.questions)))
-        image = chart_png(answer)
-        if image is not None and answer.chart is not None:
+        image = None if parcel.document else chart_png(answer)
+        if parcel.document is not None:
+            files = (Attachment(name=parcel.document.name(".html"), content=parcel.document.html.encode()),)
+        elif image is not None and answer.chart is not None:
             picture = Attachment(name=file_name(parcel.question, "png"), content=image, alt_text=answer.chart.alt_text)
             files = (picture, *files)
         posted = self._messenger.announce(channel, message, files, answer.language)
@@ -82,6 +85,9 @@ def to_file(home: Path) -> Send:
         due = parcel.due.astimezone(parcel.schedule.cron.zone)
         path = home / parcel.schedule.to.address.replace(DATE, f"{due:%Y-%m-%d}")
         answer, content = parcel.answer, None
+        if parcel.document is not None and path.suffix != ".json":
+            _make_room(path)
+            return write_document(parcel.document, path)
         match path.suffix:
             case ".csv" if answer.table is not None:
                 content = to_csv(answer.table, answer.language)
@@ -93,19 +99,23 @@ def to_file(home: Path) -> Send:
             raise not_delivered(
                 Text(f"The answer has nothing for {path.name}.", f"此回答没有可写入 {path.name} 的内容。")
             )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            raise cannot_write(path) from None
+        _make_room(path)
         with written_whole(path) as beside:
             beside.write_bytes(content)
 
     return send
 
 
+def _make_room(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise cannot_write(path) from None
+
+
 def parcel_json(parcel: Parcel) -> bytes:
     """Return a parcel as JSON."""
-    image = chart_png(parcel.answer)
+    image, document = chart_png(parcel.answer), parcel.document
     said = {
         "delivery": parcel.delivery,
         "schedule": parcel.schedule.name,
@@ -115,6 +125,7 @@ def parcel_json(parcel: Parcel) -> bytes:
         "alert": parcel.alert,
         "questions": list(parcel.questions),
         "answer": answer_to_json(parcel.answer),
+        "report": {"name": document.name(""), "html": document.html, "markdown": document.markdown} if document else None,
         "chart_png": base64.b64encode(image).decode() if image else None,
     }
     return json.dumps(said, ensure_ascii=False, allow_nan=False).encode()

@@ -33,6 +33,7 @@ SHOWN_ROWS = Text(
 TRUNCATED = Text("There are more rows than were fetched.", "结果还有更多行，未全部取回。")
 WHICH = Text("Which one do you mean?", "您想问的是哪一个？")
 NEXT = Text("Ask next", "接着问")
+WHOLE_REPORT = Text("The whole weekly report, with causes, retention and receipts", "完整周报（含变化原因、留存与口径）")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,16 @@ class Choices:
     questions: tuple[str, ...]
 
 
-Block = Paragraph | Bullets | Notice | KeyFigures | Picture | Grid | ReceiptCard | Choices
+@dataclass(frozen=True, slots=True)
+class ReportOffer:
+    """Point to the whole report, of which an answer is the beginning: `period` names it, `command` writes it."""
+
+    text: str
+    period: str
+    command: str
+
+
+Block = Paragraph | Bullets | Notice | KeyFigures | Picture | Grid | ReceiptCard | Choices | ReportOffer
 
 
 def present(answer: Answer) -> tuple[Block, ...]:
@@ -145,7 +155,7 @@ def present(answer: Answer) -> tuple[Block, ...]:
     if answer.options:
         blocks.append(Choices("options", "" if blocks else WHICH.in_(language), answer.options))
     if table and table.rows:
-        if figures := _key_figures(table, language):
+        if figures := key_figures(table, language):
             blocks.append(figures)
         elif answer.chart and answer.chart.kind not in ("number", "table"):
             blocks.append(Picture(answer.chart, table, answer.chart.alt_text))
@@ -153,6 +163,8 @@ def present(answer: Answer) -> tuple[Block, ...]:
             blocks.append(shown_table(table, language))
     if answer.receipt:
         blocks.append(receipt_card(answer.receipt, answer.sql, language))
+    if answer.report:
+        blocks.append(ReportOffer(WHOLE_REPORT.in_(language), answer.report, f"wenshu report --period {answer.report}"))
     if answer.follow_ups:
         blocks.append(Choices("follow_ups", NEXT.in_(language), answer.follow_ups))
     return tuple(blocks)
@@ -263,7 +275,7 @@ def _spans(text: str) -> Spans:
     return tuple(spans)
 
 
-def _key_figures(table: ResultTable, language: Language) -> KeyFigures | None:
+def key_figures(table: ResultTable, language: Language) -> KeyFigures | None:
     """Return the numbers of a table that is one row of measures: each metric with its change and the value before."""
     if len(table.rows) != 1 or not all(map(_is_measure, table.columns)):
         return None
@@ -345,7 +357,8 @@ def _csv_cell(cell: Cell) -> str | int | float | None:
     return harmless(cell) if isinstance(cell, str) else cell
 
 
-def _spans_to_markdown(spans: Spans) -> str:
+def spans_to_markdown(spans: Spans) -> str:
+    """Return styled words as Markdown, escaped."""
     wraps = {"plain": "{}", "strong": "**{}**", "code": "`{}`"}
     return "".join(
         wraps[span.style].format(span.text.replace("`", "'") if span.style == "code" else _escape_within(span.text))
@@ -366,9 +379,9 @@ def _escape_within(text: str) -> str:
 def _block_to_markdown(block: Block) -> str:
     match block:
         case Paragraph():
-            return _spans_to_markdown(block.spans)
+            return spans_to_markdown(block.spans)
         case Bullets():
-            return "\n".join(f"- {_spans_to_markdown(item)}" for item in block.items)
+            return "\n".join(f"- {spans_to_markdown(item)}" for item in block.items)
         case Notice():
             return "\n\n".join(_escaped(words) for words in (block.message, block.hint) if words)
         case KeyFigures():
@@ -384,6 +397,8 @@ def _block_to_markdown(block: Block) -> str:
                 fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", block.sql))])
                 lines += ["", f"{fence}sql", block.sql, fence]
             return "\n".join(lines)
+        case ReportOffer():
+            return f"{_escaped(block.text)}: `{block.command}`"
         case Choices():
             asked = "\n".join(f"- {_escaped(question)}" for question in block.questions)
             return f"{_escaped(block.title)}\n\n{asked}".strip()

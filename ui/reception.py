@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from wenshu.assistant.answer import Answer
 from wenshu.assistant.assistant import Assistant, failed
-from wenshu.assistant.planner import Plan, Step
+from wenshu.assistant.planner import Investigation, Plan, Step
 from wenshu.assistant.question import Question, language_of
 from wenshu.semantic_layer.errors import ModelError, WenshuError
 from wenshu.semantic_layer.layer import SemanticLayer
@@ -108,12 +108,16 @@ class Reception:
         """Yield the stages as they begin, then the answer, which is in the log by then."""
         return self._attended(question, lambda assistant: assistant.stream(question))
 
+    def carry_out(self, question: Question, outcome: Plan | Investigation) -> Iterator[Step | Answer]:
+        """Yield the stages of what is planned already, then the answer, which is in the log by then."""
+        return self._attended(question, lambda assistant: assistant.carry_out(question, outcome))
+
     def answer_plan(self, question: Question, plan: Plan) -> Answer:
         """Answer with a plan that is made already; the answer is in the log."""
-        for answer in self._attended(question, lambda assistant: iter([assistant.answer_plan(question, plan)])):
-            if isinstance(answer, Answer):
-                return answer
-        raise AssertionError("the stream ends with the answer")
+        *_, answer = self.carry_out(question, plan)
+        if not isinstance(answer, Answer):
+            raise AssertionError("the stream ends with the answer")
+        return answer
 
     def run(self, asked: str, user: str | None, language: Language, work: Callable[[SemanticLayer], Ran[Result]]) -> Result:
         """Return what `work` makes of a person's layer for a query or statement `asked`; it, or its failure, is in the log."""

@@ -5,7 +5,7 @@ A run that was missed is caught up once, with what is true then. What may have b
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, assert_never
 from wenshu.assistant.answer import Answer
 from wenshu.assistant.planner import Plan
 from wenshu.assistant.question import Question
-from wenshu.semantic_layer.errors import EngineError, ModelError, QueryError, WenshuError
+from wenshu.assistant.report_periods import report_period
+from wenshu.assistant.report_templates import report_template
+from wenshu.semantic_layer.errors import EngineError, ModelError, NotLearnt, QueryError, WenshuError
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import DateRange, bucket, bucket_start
 from wenshu.semantic_layer.query import And, Op, Query, Where
@@ -26,9 +28,10 @@ from wenshu.tools.wording import bucket_label
 from wenshu.ui.alert_rules import Departure, buckets_needed, departure, why
 from wenshu.ui.bridge import LOST
 from wenshu.ui.history import now
+from wenshu.ui.reports import Document, documents
 from wenshu.ui.schedule_runs import Runs
-from wenshu.ui.schedules import Alert, Report, Schedule, read_schedules
-from wenshu.ui.workspace import templates_of
+from wenshu.ui.schedules import Alert, Report, Schedule, WholeReport, read_schedules
+from wenshu.ui.workspace import reports_of, templates_of
 
 if TYPE_CHECKING:
     from wenshu.ui.reception import Reception
@@ -40,7 +43,10 @@ log = logging.getLogger("wenshu.ui")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """Hold what a run sends: an answer under a title and, of an alert, why it comes and the questions that lead on."""
+    """Hold what a run sends: an answer under a title and, of an alert, why it comes and the questions that lead on.
+
+    Of a whole report, `document` holds it and the answer is its first.
+    """
 
     schedule: Schedule
     due: datetime
@@ -49,6 +55,7 @@ class Parcel:
     answer: Answer
     alert: str | None = None
     questions: tuple[str, ...] = ()
+    document: Document | None = None
 
     @property
     def delivery(self) -> str:
@@ -126,7 +133,15 @@ class Scheduler:
         return tuple(found)
 
     def _compile(self, schedule: Schedule) -> None:
-        self._reception.layer(schedule.user).compile(self._plan(schedule)[1].query)
+        if isinstance(schedule.sends, WholeReport):
+            return self._check(schedule, schedule.sends)
+        with suppress(NotLearnt):  # it is learnt when it runs
+            self._reception.layer(schedule.user).compile(self._plan(schedule)[1].query)
+
+    def _check(self, schedule: Schedule, report: WholeReport) -> None:
+        layer = self._reception.layer(schedule.user)
+        report_template(report.name, reports_of(layer.model.name))
+        report_period(report.period, as_of=layer.as_of(), coverage=layer.coverage, language=schedule.language)
 
     def _attempt(self, schedule: Schedule, due: datetime) -> None:
         """Run a schedule that is due; one that fails leaves the others alone."""
@@ -195,11 +210,27 @@ class Scheduler:
                     period=DateRange(first, bucket(last, alert.grain).end),
                 )  # fmt: skip
                 return Question(text=text, language=language, user=schedule.user), Plan(query=query)
+            case WholeReport():
+                raise AssertionError("a whole report is many questions")
             case _:
                 assert_never(schedule.sends)
 
+    def _whole_report(self, schedule: Schedule, report: WholeReport, due: datetime) -> Parcel:
+        assistant = self._reception.assistant(schedule.user)
+        template = report_template(report.name, reports_of(assistant.model.name))
+        made = self._clock().astimezone(schedule.cron.zone)
+        *_, document = documents(
+            template, self._reception, assistant, period=report.period, language=schedule.language, user=schedule.user, made=made
+        )
+        assert isinstance(document, Document), "the documents come last"
+        language = schedule.language
+        title = schedule.title.in_(language) if schedule.title else f"{document.report.title} · {document.report.period.label.in_(language)}"
+        return Parcel(schedule=schedule, due=due, title=title, question=title, answer=document.answer, document=document)
+
     def _parcel(self, schedule: Schedule, due: datetime) -> Parcel | None:
         """Return what is to be sent; None for an alert with nothing to tell, or with nothing that was not told."""
+        if isinstance(schedule.sends, WholeReport):
+            return self._whole_report(schedule, schedule.sends, due)
         question, plan = self._plan(schedule)
         as_of = self._reception.layer(schedule.user).as_of()
         answer = self._reception.answer_plan(question, plan)

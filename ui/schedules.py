@@ -22,6 +22,7 @@ from wenshu.ui.cron import Cron, parse_cron
 
 LONGEST = 200_000  # characters of the file
 ENDINGS = (".csv", ".json", ".png")
+REPORT_ENDINGS = (".html", ".md", ".pdf", ".json")
 DATE = "{date}"
 
 CRON = Text(
@@ -31,6 +32,7 @@ ZONE = Text("Name one such as Asia/Shanghai.", "请写时区名称，例如 Asia
 SHAPE = Text("docs/schedules.md shows each key.", "各个键的写法见 docs/schedules.md。")
 WEB = Text("Give an address that begins with https:// or http://.", "请给出以 https:// 或 http:// 开头的地址。")
 FILE = Text("Name a file that ends with .csv, .json or .png.", "请指定以 .csv、.json 或 .png 结尾的文件。")
+REPORT_FILE = Text("Name a file that ends with .html, .md, .pdf or .json.", "请指定以 .html、.md、.pdf 或 .json 结尾的文件。")
 SLACK = Text(
     "Give a channel's id, e.g. C0123456789: it ends the address of the channel in a browser.",
     "请给出频道 ID，例如 C0123456789（见浏览器中频道地址的末尾）。",
@@ -96,6 +98,8 @@ class ScheduleSpec(_Spec):
     template: str | None = None
     set: dict[str, str | int] = {}
     alert: AlertSpec | None = None
+    report: str | None = None
+    period: str | None = None
     title: LabelSpec | None = None
     cron: str
     timezone: str | None = None
@@ -105,8 +109,10 @@ class ScheduleSpec(_Spec):
 
     @model_validator(mode="after")
     def _is_one(self) -> "ScheduleSpec":
-        if (self.template is None) == (self.alert is None):
-            raise ValueError("give one of template and alert")
+        if sum(each is not None for each in (self.template, self.alert, self.report)) != 1:
+            raise ValueError("give one of template, alert and report")
+        if self.period is not None and self.report is None:
+            raise ValueError("period goes with report")
         if self.set and self.template is None:
             raise ValueError("set goes with template")
         return self
@@ -130,6 +136,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholeReport:
+    """Send a whole report; without a `period` that of the last complete week."""
+
+    name: str
+    period: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """Tell when a metric leaves its range."""
 
@@ -144,7 +158,7 @@ class Schedule:
     """Hold what is sent, when, to whom and as whom."""
 
     name: str
-    sends: Report | Alert
+    sends: Report | WholeReport | Alert
     cron: Cron
     timing: str  # cron expression and zone as written
     to: Destination
@@ -205,7 +219,7 @@ class _Reading:
             return None
         zone = self._zone(spec.timezone or timezone)
         cron = self._cron(spec.cron, zone)
-        to = self._destination(spec.to)
+        to = self._destination(spec.to, spec.report is not None)
         sends = self._sends(spec)
         if len(self._mistakes) > before or cron is None or to is None or sends is None:
             return None
@@ -233,7 +247,7 @@ class _Reading:
             self._wrong(("cron",), Text(f"{what} is no time ({error})", f"{what} 不是有效的时间（{error}）"), CRON)
             return None
 
-    def _destination(self, spec: DestinationSpec) -> Destination | None:
+    def _destination(self, spec: DestinationSpec, whole_report: bool) -> Destination | None:
         if spec.webhook is not None:
             if _is_web(spec.webhook):
                 return Destination(kind="webhook", address=spec.webhook, secret=spec.secret)
@@ -243,10 +257,10 @@ class _Reading:
                 WEB,
             )
         elif spec.file is not None:
-            if spec.file.endswith(ENDINGS):
+            if spec.file.endswith(REPORT_ENDINGS if whole_report else ENDINGS):
                 return Destination(kind="file", address=spec.file)
             self._wrong(
-                ("to", "file"), Text(f"“{spec.file[:80]}” cannot be written", f"无法写入“{spec.file[:80]}”"), FILE
+                ("to", "file"), Text(f"“{spec.file[:80]}” cannot be written", f"无法写入“{spec.file[:80]}”"), REPORT_FILE if whole_report else FILE
             )
         elif spec.slack is not None:
             if spec.slack.isalnum() and spec.slack.isascii() and spec.slack[:1] in "CGD":
@@ -256,7 +270,9 @@ class _Reading:
             )
         return None
 
-    def _sends(self, spec: ScheduleSpec) -> Report | Alert | None:
+    def _sends(self, spec: ScheduleSpec) -> Report | WholeReport | Alert | None:
+        if spec.report is not None:
+            return WholeReport(name=spec.report, period=spec.period)
         if spec.alert is None:
             return Report(template=spec.template or "", given={key: str(value) for key, value in spec.set.items()})
         alert, where = spec.alert, ("alert", "rule")

@@ -21,6 +21,7 @@ from wenshu.ui.present import (
     Notice,
     Paragraph,
     Picture,
+    ReportOffer,
     Spans,
     file_name,
     present,
@@ -146,6 +147,8 @@ def _block(block: Block, language: Language) -> list[Json]:
             return []  # goes along as a file
         case ReceiptCard():
             return list(map(small_print, _receipt(block, language)))
+        case ReportOffer():
+            return [small_print(f"{escaped(block.text)}{COLON.in_(language)}`{block.command}`")]
         case Choices():
             title = [small_print(escaped(block.title))] if block.title else []
             return [*title, buttons(block.questions)] if block.questions else title

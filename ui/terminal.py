@@ -22,6 +22,7 @@ from wenshu.ui.present import (
     Paragraph,
     Picture,
     ReceiptCard,
+    ReportOffer,
     Spans,
     present,
     shown_table,
@@ -186,6 +187,8 @@ def _block_lines(block: Block, answer: Answer, sql: bool) -> Iterator[str]:
                 yield from (f"  {label}{colon}{line}" for line in said)
             if sql and block.sql:
                 yield from ("", *block.sql.splitlines())
+        case ReportOffer():
+            yield f"{block.text}{colon}{block.command}"
         case Choices():
             if block.title:
                 yield f"{block.title}{colon}".rstrip()

@@ -8,9 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wenshu.assistant.report_templates import ReportTemplate, report_templates
 from wenshu.assistant.template_files import Templates
 from wenshu.semantic_layer import opening
-from wenshu.semantic_layer.errors import EngineError, WenshuError
+from wenshu.semantic_layer.errors import EngineError, NotLearnt, WenshuError
 from wenshu.semantic_layer.grant import policy_columns
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.loader import BUILT_IN
@@ -118,6 +119,8 @@ def misfits(layer: SemanticLayer) -> dict[Text, list[str]]:
     for name, query in questions:
         try:
             whole.compile(query)
+        except NotLearnt:
+            continue  # from metrics that are looked at themselves
         except WenshuError as error:
             found.setdefault(error.message, []).append(name)
     return found
@@ -129,6 +132,17 @@ def templates_of(model: Model, rights: str = "") -> Templates:
         return Templates(model, home() / "templates" / model.name / rights)
     except EngineError:
         return Templates(model)
+
+
+def reports_of(model: str) -> dict[str, ReportTemplate]:
+    """Return the reports of a model by name: the built-in one and those in the data folder.
+
+    Raises `ModelError` with code `report_invalid` for a file with mistakes.
+    """
+    try:
+        return report_templates(model, home() / "reports")
+    except EngineError:
+        return report_templates(model)
 
 
 def history() -> History:

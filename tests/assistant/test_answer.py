@@ -39,7 +39,7 @@ TABLE = ResultTable(
     rows=((date(2026, 9, 1), "douyin", 187716.78), (date(2026, 9, 1), None, 3), (date(2026, 10, 1), "douyin", None)),
 )
 BLANK = Answer(id="7", status="answered", language="zh")
-KEYS = ["id", "status", "language", "text", "query", "analysis", "columns", "rows", "truncated", "sql", "chart", "receipt", "options", "problem", "follow_ups"]  # fmt: skip
+KEYS = ["id", "status", "language", "text", "query", "analysis", "columns", "rows", "truncated", "sql", "chart", "receipt", "options", "problem", "follow_ups", "report"]  # fmt: skip
 
 
 def test_rows_hold_raw_values():
@@ -85,6 +85,7 @@ def test_an_answer_that_is_nothing_yet_has_every_key():
     assert out == {
         "id": "7", "status": "answered", "language": "zh", "text": "", "query": None, "analysis": None, "columns": [], "rows": [],
         "truncated": False, "sql": None, "chart": None, "receipt": None, "options": [], "problem": None, "follow_ups": [],
+        "report": None,
     }  # fmt: skip
 
 

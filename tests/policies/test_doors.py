@@ -75,6 +75,20 @@ def test_two_people_see_their_own_numbers(call, gmv):
         assert code == 0 and json.loads(out)["rows"] == [[pytest.approx(gmv(city))]]
 
 
+def test_a_report_holds_what_its_reader_may_see(call, tmp_path):
+    """A section that a role may not see is named and not shown; the numbers are those of the reader's own rows."""
+    (tmp_path / "u.yml").write_text("sue: {role: support}\ncle: {role: clerk}\nlin: {role: city_manager, attributes: {city: city_1}}\nana: {role: analyst}\n", "utf-8")
+    said = {}
+    for name in ("ana", "lin", "cle", "sue"):
+        code, said[name], _ = call("report", "--user", name, "--period", "2026-01", "--lang", "en", users=tmp_path / "u.yml")
+        assert code == 0 and said[name].startswith("# Weekly growth report")
+    assert "Left out" not in said["ana"] and "Left out" not in said["lin"]
+    assert "may not see it: Repurchase." in said["cle"] and "## Repurchase" not in said["cle"] and "paid orders" not in said["cle"]
+    assert "may not see it: Conversion, Repurchase." in said["sue"] and "GMV" not in said["sue"]
+    cards = {name: re.search(r"^\| GMV \| (.*?) \|", text, re.MULTILINE) for name, text in said.items()}
+    assert cards["ana"][1] == cards["cle"][1] != cards["lin"][1]
+
+
 @pytest.mark.parametrize(
     "arguments, code",
     [

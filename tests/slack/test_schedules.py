@@ -119,6 +119,48 @@ def weekly(receiver: Receiver, more: str = "") -> str:
 # reports
 
 
+WHOLE = """
+html: {{report: weekly, cron: "0 9 * * mon", timezone: Asia/Shanghai, language: en, to: {{file: "out/{{date}}.html"}}}}
+markdown: {{report: weekly, period: 2026-W40, cron: "0 9 * * mon", timezone: Asia/Shanghai, language: zh, title: 上周, to: {{file: out/week.md}}}}
+hook: {{report: weekly, cron: "0 9 * * mon", timezone: Asia/Shanghai, language: en, to: {{webhook: "{address}"}}}}
+unknown: {{report: weakly, cron: "0 9 * * mon", timezone: Asia/Shanghai, to: {{file: out/none.md}}}}
+never: {{report: weekly, period: GMV, cron: "0 9 * * mon", timezone: Asia/Shanghai, to: {{file: out/none.md}}}}
+"""
+
+
+def test_a_whole_report_goes_out_as_a_file(desk, receiver):
+    desk.write(WHOLE.format(address=receiver.address))
+    codes = {s.name: [problem.code for problem in desk.scheduler.problems(s)] for s in desk.scheduler.schedules()}
+    assert codes == {"html": [], "markdown": [], "hook": [], "unknown": ["unknown_report"], "never": ["invalid_period"]}
+    desk.at("2026-11-23 01:00")
+    out = desk.home / "out"
+    page, text = (out / "2026-11-23.html").read_text("utf-8"), (out / "week.md").read_text("utf-8")
+    assert page.startswith("<!doctype html>") and "Week 43, 2026" in page and "2026-11-23 09:00" in page, "made by the clock of the schedule"
+    assert text.startswith("# 增长周报") and "2026年第40周" in text
+    [said] = receiver.bodies()
+    assert said["kind"] == "report" and said["title"].startswith("Weekly growth report · Week 43")
+    assert said["report"]["name"] == "wenshu-report-2026-W43" and said["report"]["html"].startswith("<!doctype html>")
+    assert said["answer"]["status"] == "answered" and "gmv" in said["answer"]["query"]["metrics"]
+    assert sorted(path.name for path in out.iterdir()) == ["2026-11-23.html", "week.md"]
+    assert {run: desk.runs.last(run).state for run in codes} == {"html": "done", "markdown": "done", "hook": "done", "unknown": "failed", "never": "failed"}
+
+
+def test_a_whole_report_goes_to_slack_as_a_file(open_reception, tmp_path):
+    with fake.slack_api() as api:
+        from wenshu.ui.slack_app import SlackMessenger
+        from wenshu.ui.slack_setup import SlackSettings
+
+        messenger = SlackMessenger(SlackSettings(bot_token="xoxb-1", api=f"{api.address}/api/"))
+        desk = Desk(open_reception, tmp_path, SlackDestination(messenger, Inbox(None), open_reception))
+        desk.write("weekly: {report: weekly, cron: '0 9 * * mon', timezone: Asia/Shanghai, language: en, to: {slack: C1}}\n")
+        desk.at("2026-11-23 01:00")
+        assert desk.runs.last("weekly").state == "done"
+        [post] = api.posts("C1")
+        assert "Weekly growth report" in post["text"] and "GMV" in fake.said(post)
+        [file] = json.loads(api.of("files.completeUploadExternal")[0].sent["files"])
+        assert api.files[file["id"]].startswith(b"<!doctype html>")
+
+
 def test_a_report_is_sent_when_it_is_due_signed_and_once(desk, receiver):
     desk.write(weekly(receiver))
     desk.at("2026-11-23 00:59")
@@ -411,7 +453,7 @@ def test_when_a_metric_has_left_its_range(rule, series, wanted):
         ("a:\n  template: x\n  cron: 0 9 * * *\n  to: {webhook: 'file:///etc/passwd'}\n", 4, "https://"),
         ("a:\n  template: x\n  cron: 0 9 * * *\n  to: {slack: '#sales'}\n", 4, "C0123456789"),
         ("a:\n  template: x\n  cron: 0 9 * * *\n  to: {slack: C1, file: a.csv}\n", 4, "one of"),
-        ("a:\n  cron: 0 9 * * *\n  to: {file: a.csv}\n", 1, "template and alert"),
+        ("a:\n  cron: 0 9 * * *\n  to: {file: a.csv}\n", 1, "template, alert and report"),
         ("a:\n  template: x\n  crom: 0 9 * * *\n  to: {file: a.csv}\n", 3, "crom"),
         ("a:\n  alert: {metric: gmv, rule: {}}\n  cron: 0 9 * * *\n  to: {file: a.png}\n", 2, "empty"),
         ("a:\n  alert: {metric: gmv, rule: {change: {down: lots}}}\n  cron: 0 9 * * *\n  to: {file: a.png}\n", 2, "20%"),

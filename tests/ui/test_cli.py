@@ -124,6 +124,7 @@ SHAPE = {
     "options": TEXTS,
     "problem": ({"code": str, "message": str, "hint": str}, None),
     "follow_ups": TEXTS,
+    "report": (str, None),
 }
 ROLES = {"dimension", "time", "metric", "comparison", "change", "count"}
 

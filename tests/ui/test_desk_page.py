@@ -292,6 +292,24 @@ def test_board_and_metrics(at_desk, language, viewport) -> None:
     assert questions(page)[-1] == question
     assert no_wider_than_the_window(page)
 
+    title = Text("Weekly growth report", "增长周报").in_(language)
+    beside(page, "[data-do=report]").click()
+    page.locator("#panel [name=period]").select_option("2026-W42")
+    page.click("#panel .go")
+    report = page.frame_locator("#panel .written iframe")
+    report.locator("h1").wait_for()
+    assert report.locator("h1").inner_text() == title and "42" in report.locator(".about").inner_text()
+    assert report.locator("details.receipt pre").count() > 8 and report.locator("figure img").count() > 4
+    with page.expect_download() as saved:
+        page.locator("#panel .written .tool").first.click()
+    assert saved.value.suggested_filename == "wenshu-report-2026-W42.html"
+    assert f"<h1>{title}</h1>" in saved.value.path().read_text("utf-8")
+    assert no_wider_than_the_window(page)
+    page.keyboard.press("Escape")
+    offered = visited.answer(visited.ask(Text("weekly report for last week", "上周的周报").in_(language))).locator("[data-do=report]")
+    offered.click()
+    page.frame_locator("#panel .written iframe").locator(".about", has_text="43").wait_for()
+
 
 def test_two_people_have_two_histories(at_desk, desk_address) -> None:
     ann, bob = at_desk("en", name="ann"), at_desk("en", name="bob")

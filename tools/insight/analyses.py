@@ -9,6 +9,7 @@ from wenshu.tools.insight.insight import Analysis
 from wenshu.tools.insight.key_actions import KeyActions
 from wenshu.tools.insight.predicted_value import PredictedValue
 from wenshu.tools.insight.propensity import Propensity
+from wenshu.tools.insight.reviews import Reviews
 from wenshu.tools.insight.unusual import Unusual
 
 ANALYSES: tuple[type[Analysis], ...] = (
@@ -21,4 +22,5 @@ ANALYSES: tuple[type[Analysis], ...] = (
     PredictedValue,
     Propensity,
     Clusters,
+    Reviews,
 )  # fmt: skip

@@ -18,6 +18,7 @@ from wenshu.tools.insight.customers import (
     USERS,
     Behaviour,
     Feature,
+    by_segment,
     feature_said,
     folded,
     numbers,
@@ -81,34 +82,42 @@ class Clusters:
                 Text(f"Ask for 2 to {MOST_GROUPS} groups, or name no number.", f"请给出 2 到 {MOST_GROUPS} 组，或不指定组数。"),
             )
         yield Text("Reading what users do", "读取用户行为")
-        signals = signals_of(inquiry.model)
+        signals = signals_of(inquiry.model, "clusters")
         inquiry.ask(Query(metrics=tuple(dict.fromkeys((signals.activity, signals.value))), filters=self.filters))
         behaviour = Behaviour(inquiry=inquiry, signals=signals, filters=self.filters)
-        users = behaviour.users(inquiry.as_of, who=WHO, features=GROUPED_BY)
-        table = inquiry.select(sampled(users, GROUPED_BY, MOST_LEARNT), numbers(*GROUPED_BY), max_rows=MOST_LEARNT).table
-        rows = [[_number(cell) for cell in row] for row in table.rows]
-        if len(rows) < FEWEST_USERS:
-            raise QueryError(
-                "too_thin",
-                Text(f"{len(rows):,} users were active in the last 90 days: too few to group.", f"近 90 天仅有 {len(rows):,} 位活跃用户，数量太少，无法聚类。"),
-                Text(f"It takes {FEWEST_USERS}; ask about a larger group.", f"至少需要 {FEWEST_USERS} 位，请扩大范围。"),
-            )
-        yield Text("Trying numbers of groups", "尝试不同的组数")
-        groups = learn_groups(rows, self.number)
-        inquiry.pause()
-        yield Text("Putting every user into a group", "为每位用户归组")
-        clusters = _assigned(inquiry, behaviour, groups)
+        groups, clusters = yield from found_in(behaviour, self.number)
         return _insight(inquiry, groups, clusters, inquiry.model.metric(signals.value).unit)
 
 
-def _assigned(inquiry: Inquiry, behaviour: Behaviour, groups: Groups) -> list[Cluster]:
+def found_in(behaviour: Behaviour, number: int | None) -> Generator[Text, None, tuple[Groups, list[Cluster]]]:
+    """Yield what is being done; return the groups that users fall into, and all users by group, the largest first.
+
+    Raises `QueryError` where there are too few users.
+    """
+    inquiry = behaviour.inquiry
+    users = behaviour.users(inquiry.as_of, who=WHO, features=GROUPED_BY)
+    table = inquiry.select(sampled(users, GROUPED_BY, MOST_LEARNT), numbers(*GROUPED_BY), max_rows=MOST_LEARNT).table
+    rows = [[_number(cell) for cell in row] for row in table.rows]
+    if len(rows) < FEWEST_USERS:
+        raise QueryError(
+            "too_thin",
+            Text(f"{len(rows):,} users were active in the last 90 days: too few to group.", f"近 90 天仅有 {len(rows):,} 位活跃用户，数量太少，无法聚类。"),
+            Text(f"It takes {FEWEST_USERS}; ask about a larger group.", f"至少需要 {FEWEST_USERS} 位，请扩大范围。"),
+        )
+    yield Text("Trying numbers of groups", "尝试不同的组数")
+    groups = learn_groups(rows, number)
+    inquiry.pause()
+    yield Text("Putting every user into a group", "为每位用户归组")
+    return groups, _assigned(behaviour, groups)
+
+
+def _assigned(behaviour: Behaviour, groups: Groups) -> list[Cluster]:
     """Return all users by the nearest centre, the largest group first."""
+    inquiry = behaviour.inquiry
     users = behaviour.users(inquiry.as_of, who=WHO, features=GROUPED_BY)
     sums = ", ".join(f"SUM({name}) AS {name}" for name in GROUPED_BY)
-    distances = ", ".join(f"{distance} AS d{i}" for i, distance in enumerate(distances_sql(groups)))
-    least = ", ".join(f"d{i}" for i in range(len(groups.centres)))
-    nearest = " ".join(f"WHEN d{i} = LEAST({least}) THEN {i}" for i in range(len(groups.centres)))
-    text = f"SELECT CASE {nearest} END AS place, COUNT(*) AS users, {sums} FROM (SELECT *, {distances} FROM {USERS}) AS placed GROUP BY 1 ORDER BY 1"
+    nearest = nearest_sql(groups, [str(i) for i in range(len(groups.centres))])
+    text = f"SELECT {nearest} AS place, COUNT(*) AS users, {sums} FROM ({with_distances(groups)}) AS placed GROUP BY 1 ORDER BY 1"
     rows = inquiry.select(folded(users, text), numbers("place", "users", *GROUPED_BY)).table.rows
     found = []
     for place, count, *totals in rows:
@@ -116,6 +125,18 @@ def _assigned(inquiry: Inquiry, behaviour: Behaviour, groups: Groups) -> list[Cl
         means = tuple(_number(total) / users_there for total in totals)
         found.append(Cluster(users=users_there, means=means, centre=groups.centres[int(_number(place))]))
     return sorted(found, key=lambda cluster: (-cluster.users, cluster.means))
+
+
+def with_distances(groups: Groups) -> str:
+    """Return a SELECT of the users, their features and their distances from the centres."""
+    distances = ", ".join(f"{distance} AS d{i}" for i, distance in enumerate(distances_sql(groups)))
+    return f"SELECT *, {distances} FROM {USERS}"
+
+
+def nearest_sql(groups: Groups, names: Sequence[str]) -> str:
+    """Return the name of the nearest centre as SQL over the distances, by the order of the centres."""
+    least = ", ".join(f"d{i}" for i in range(len(groups.centres)))
+    return f"CASE {' '.join(f'WHEN d{i} = LEAST({least}) THEN {name}' for i, name in enumerate(names))} END"
 
 
 def distances_sql(groups: Groups) -> Iterator[str]:
@@ -136,7 +157,7 @@ def _number(cell: Cell) -> float:
 
 
 def _insight(inquiry: Inquiry, groups: Groups, clusters: Sequence[Cluster], money: str | None) -> Insight:
-    names = [_named(i, cluster) for i, cluster in enumerate(clusters)]
+    names = [cluster_named(i, cluster) for i, cluster in enumerate(clusters)]
     return Insight(
         title=Text("Groups of users by behaviour", "按行为划分的用户群"),
         headline=in_both(lambda w: _headline(w, names, clusters)),
@@ -144,12 +165,18 @@ def _insight(inquiry: Inquiry, groups: Groups, clusters: Sequence[Cluster], mone
         table=_table(names, clusters, money),
         plot=Plot(kind="bar", x="cluster", y=("users",), reason=Text("Sizes of the groups: bars.", "各群人数：柱状图。")),
         method=METHOD,
-        confidence=_confidence(groups),
-        caveats=(Text("Groups are found anew in each answer and cannot be filtered by in other questions.", "分群在每次回答中重新计算，不能作为其他问题的筛选条件。"),),
+        confidence=confidence_of(groups),
+        caveats=tuple(_usable(inquiry)),
         evidence=inquiry.evidence,
         period=DateRange(inquiry.layer.coverage.start, inquiry.as_of),
-        follow_ups=(Text("cluster users into 3 groups", "把用户聚成3类"), Text("churn probability in the next 30 days", "未来30天的流失概率")),
+        follow_ups=(*by_segment(inquiry.model, "clusters", signals_of(inquiry.model, "clusters").value), Text("cluster users into 3 groups", "把用户聚成3类"), Text("churn probability in the next 30 days", "未来30天的流失概率")),
     )  # fmt: skip
+
+
+def _usable(inquiry: Inquiry) -> Iterator[Text]:
+    """Yield that the groups cannot be filtered by, where the model has no segment of them."""
+    if not any(dataset.lesson and dataset.lesson.kind == "clusters" for dataset in inquiry.model.datasets):
+        yield Text("Groups are found anew in each answer and cannot be filtered by in other questions.", "分群在每次回答中重新计算，不能作为其他问题的筛选条件。")
 
 
 def _headline(w: Wording, names: Sequence[Text], clusters: Sequence[Cluster]) -> str:
@@ -161,7 +188,7 @@ def _headline(w: Wording, names: Sequence[Text], clusters: Sequence[Cluster]) ->
     )
 
 
-def _named(place: int, cluster: Cluster) -> Text:
+def cluster_named(place: int, cluster: Cluster) -> Text:
     letter, traits = chr(ord("A") + place), cluster.traits()
     return Text(f"{letter} · {', '.join(t.en for t in traits)}", f"{letter} · {'、'.join(t.zh for t in traits)}")
 
@@ -201,7 +228,7 @@ def _table(names: Sequence[Text], clusters: Sequence[Cluster], money: str | None
     return ResultTable(columns=(first, number("users", Text("users", "用户数"), additive=True), share, *means), rows=tuple(rows))
 
 
-def _confidence(groups: Groups) -> Confidence:
+def confidence_of(groups: Groups) -> Confidence:
     apart = 2 if groups.silhouette >= CLEAR else 1 if groups.silhouette >= WEAK else 0
     stable = 2 if groups.stability >= STABLE else 1 if groups.stability >= SHAKY else 0
     return Confidence(level=("low", "medium", "high")[min(apart, stable)], why=Text(

@@ -4,7 +4,7 @@ Which metrics tell it is read from the model: what its churn or lifecycle counts
 The statements read no user's identity out: samples come without their ids, scores as groups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -36,8 +36,11 @@ class Signals:
     value: str
 
 
-def signals_of(model: Model) -> Signals:
-    """Return the model's own; raises `QueryError` where it has nothing that customers spend."""
+def signals_of(model: Model, kind: str | None = None) -> Signals:
+    """Return the model's own, those of its segment of a kind where it has one to learn; raises `QueryError` where it has nothing that customers spend."""
+    lessons = (dataset.lesson for dataset in model.datasets if dataset.lesson and dataset.lesson.kind == kind)
+    if lesson := next((one for one in lessons if {one.activity, one.value} <= _visible(model)), None):
+        return Signals(activity=lesson.activity, value=lesson.value)
     named = [m.value for m in model.metrics if isinstance(m, LifetimeValue)]
     named += [m.name for m in model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.SUM and m.unit == model.currency]
     value = next((name for name in named if name in _visible(model)), None)
@@ -202,6 +205,15 @@ def property_of_users(model: Model, name: str) -> Dimension:
             Text("Group by a property of users, such as where they came from.", "请按用户属性分组，例如来源渠道。"),
         )
     return fitting
+
+
+def by_segment(model: Model, kind: str, value: str) -> Iterator[Text]:
+    """Yield the question that splits what is spent by the model's segment of a kind, where it has one to learn."""
+    for dataset in model.datasets:
+        groups = next((d for d in dataset.dimensions if d.expr.name in ("band", "cluster")), None)
+        if groups is not None and dataset.lesson and dataset.lesson.kind == kind:
+            metric, label = model.metric(value).label, groups.label
+            yield Text(f"{metric.en} by {label.en}", f"各{label.zh}的{metric.zh}")
 
 
 def feature_said(w: Wording, feature: Feature, value: float, money: str | None) -> str:

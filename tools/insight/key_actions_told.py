@@ -19,6 +19,7 @@ from wenshu.tools.wording import Wording, escape_markdown
 
 SHOWN = 0.01  # corrected chance
 WORTH = 1.25  # times as likely, from which on an association is worth telling as one
+SURELY = 1.15  # times as likely at the lower end of the 95 % interval: keener users do a little more of everything
 MOST_TOLD, MOST_ROWS = 4, 15
 
 
@@ -48,7 +49,7 @@ class Candidate:
 
     @property
     def is_key(self) -> bool:
-        return self.corrected < SHOWN and self.found.ratio >= WORTH
+        return self.corrected < SHOWN and self.found.ratio >= WORTH and self.found.ratio_low >= SURELY
 
 
 @dataclass(frozen=True, slots=True)

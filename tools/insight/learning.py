@@ -23,10 +23,15 @@ NEARLY = 0.05  # of the best silhouette, which by itself favours two groups that
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chance:
-    """Hold how an outcome's log-odds follow from a row: `intercept` + Σ weight × ln(1 + value)."""
+    """Hold how an outcome's log-odds follow from a row: `intercept` + Σ weight × ln(1 + value).
+
+    `means` are those of the logarithms learnt from, `gaps` how much higher they are with the outcome than without.
+    """
 
     intercept: float
     weights: tuple[float, ...]
+    means: tuple[float, ...] = ()
+    gaps: tuple[float, ...] = ()
 
     def of(self, row: Sequence[float]) -> float:
         odds = self.intercept + sum(weight * math.log1p(value) for weight, value in zip(self.weights, row, strict=True))
@@ -55,7 +60,11 @@ def learn_chance(rows: Rows, outcomes: Sequence[bool]) -> Chance:
     scales[scales < 1e-9] = np.inf  # what does not vary says nothing
     found = linear.LogisticRegression(C=1.0, max_iter=1_000).fit((values - means) / scales, np.asarray(outcomes, int))
     weights = found.coef_[0] / scales
-    return Chance(intercept=float(found.intercept_[0] - weights @ means), weights=tuple(float(weight) for weight in weights))
+    came = np.asarray(outcomes, bool)
+    gaps = values[came].mean(axis=0) - values[~came].mean(axis=0)
+    return Chance(
+        intercept=float(found.intercept_[0] - weights @ means), weights=tuple(weights.tolist()), means=tuple(means.tolist()), gaps=tuple(gaps.tolist()),
+    )  # fmt: skip
 
 
 def area_under_curve(chances: Sequence[float], outcomes: Sequence[bool]) -> tuple[float, float]:

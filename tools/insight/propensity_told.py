@@ -4,34 +4,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from wenshu.semantic_layer.learnt_segment import BANDS, LIKELY, MEANT, OF, PROBABILITY
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Filter
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Text
-from wenshu.tools.insight.customers import FEATURES, Feature, feature_said
+from wenshu.tools.insight.customers import FEATURES, Feature, by_segment, feature_said, signals_of
 from wenshu.tools.insight.insight import Confidence, Inquiry, Insight, Method, in_both
 from wenshu.tools.insight.learning import Chance
 from wenshu.tools.insight.plot import Plot
 from wenshu.tools.wording import Wording
 
-EDGES = (0.2, 0.5, 0.8)  # between the bands of probability
-LIKELY = 2  # the first band above one half
 TELLING, FAIR = 0.75, 0.65  # area under the curve for high, for medium confidence
 CALIBRATED, ROUGH = 0.15, 0.35  # share that the expected number may be off
 MOST_REASONS, FEWEST_TOLD = 3, 50  # the smallest group that is called highest or lowest
-BANDS = {
-    "churn": (Text("low risk (<20%)", "低风险（<20%）"), Text("medium risk (20–50%)", "中风险（20–50%）"), Text("high risk (50–80%)", "高风险（50–80%）"), Text("very high risk (≥80%)", "极高风险（≥80%）")),
-    "repurchase": (Text("unlikely (<20%)", "可能性低（<20%）"), Text("possible (20–50%)", "可能（20–50%）"), Text("likely (50–80%)", "较可能（50–80%）"), Text("very likely (≥80%)", "很可能（≥80%）")),
-}  # fmt: skip
-MEANT = {
-    "churn": Text("no activity in the next {n} days", "未来 {n} 天没有任何活跃"),
-    "repurchase": Text("a purchase in the next {n} days", "未来 {n} 天有购买"),
-}
-OF = {
-    "churn": Text("users active in the last 30 days", "近 30 天活跃用户"),
-    "repurchase": Text("users who bought in the last 180 days", "近 180 天购买用户"),
-}
-LABEL = {"churn": Text("churn probability", "流失概率"), "repurchase": Text("repurchase probability", "复购概率")}
+Event = Literal["churn", "repurchase"]
 SHOWN = ("days_inactive", "active_days_30", "days_unbought", "purchase_days")  # features averaged in the table
 
 
@@ -85,7 +72,7 @@ class Reason:
 class Scored:
     """Hold all that was found about an event."""
 
-    event: Literal["churn", "repurchase"]
+    event: Event
     days: int
     chance: Chance
     held: Held
@@ -119,7 +106,7 @@ class Scored:
 
 def insight_of_scores(inquiry: Inquiry, scored: Scored) -> Insight:
     """Return the insight: how many, how sure, why, and who."""
-    label, band_table = LABEL[scored.event], scored.by is None
+    label, band_table = PROBABILITY[scored.event], scored.by is None
     table = _bands(scored) if band_table else _groups(scored)
     y = "users" if band_table else "chance"
     return Insight(
@@ -128,8 +115,8 @@ def insight_of_scores(inquiry: Inquiry, scored: Scored) -> Insight:
         findings=tuple(in_both(say) for say in _findings(scored, table)),
         table=table,
         plot=Plot(kind="bar", x=table.columns[0].name, y=(y,), reason=Text("Users by predicted probability: bars.", "按预测概率比较用户：柱状图。")),
-        method=_method(scored),
-        confidence=_confidence(scored.held),
+        method=method_of(scored.event, scored.days),
+        confidence=confidence_of(scored.held),
         caveats=(
             Text("A prediction, not what has been; no one user's future is certain.", "这是预测值，并非已发生的数据，个体结果不确定。"),
             Text("What goes with it need not cause it: try a measure on some and compare.", "相关不等于因果，可对部分用户试行措施并对比。"),
@@ -141,13 +128,13 @@ def insight_of_scores(inquiry: Inquiry, scored: Scored) -> Insight:
     )  # fmt: skip
 
 
-def _method(scored: Scored) -> Method:
-    label, meant = LABEL[scored.event], MEANT[scored.event]
+def method_of(event: Event, days: int) -> Method:
+    label, meant = PROBABILITY[event], MEANT[event]
     return Method(
         name=Text("Predicted: logistic regression", "预测：逻辑回归"),
         told=Text(
-            f"The {label.en} is that of {meant.en.format(n=scored.days)}, for {OF[scored.event].en}. It is learnt from how users with like recency, frequency and spending went on after days {2 * scored.days} and {scored.days} days ago.",
-            f"{label.zh}指{meant.zh.format(n=scored.days)}的概率，对象为{OF[scored.event].zh}。根据 {2 * scored.days} 天前与 {scored.days} 天前的用户（最近一次、频率、金额等行为）之后的表现学习。",
+            f"The {label.en} is that of {meant.en.format(n=days)}, for {OF[event].en}. It is learnt from how users with like recency, frequency and spending went on after days {2 * days} and {days} days ago.",
+            f"{label.zh}指{meant.zh.format(n=days)}的概率，对象为{OF[event].zh}。根据 {2 * days} 天前与 {days} 天前的用户（最近一次、频率、金额等行为）之后的表现学习。",
         ),
         assumptions=(Text("Users go on as users like them did in the days before.", "用户的后续表现与此前同类用户一致。"),),
         source="Hastie, Tibshirani & Friedman 2009, section 4.4; AUC: Hanley & McNeil 1982 (Radiology 143:29–36)",
@@ -173,7 +160,7 @@ def _findings(scored: Scored, table: ResultTable) -> Iterator[Callable[[Wording]
         )
     large = [row for row in table.rows if scored.by is not None and isinstance(row[1], int) and row[1] >= FEWEST_TOLD]
     if scored.by is not None and len(large) > 1:
-        first, last, by, label = large[0], large[-1], scored.by, LABEL[scored.event]
+        first, last, by, label = large[0], large[-1], scored.by, PROBABILITY[scored.event]
         yield lambda w: w.say(
             f"{w.opening(label.en)} is highest for {w.name((by,), first[:1])}, {w.value(first[2], '%')}, and lowest for {w.name((by,), last[:1])}, {w.value(last[2], '%')}.",
             f"{label.zh}最高的是{w.name((by,), first[:1])}（{w.value(first[2], '%')}），最低的是{w.name((by,), last[:1])}（{w.value(last[2], '%')}）。",
@@ -186,7 +173,7 @@ def _reason_said(w: Wording, reason: Reason, money: str | None) -> str:
     return w.say(f"{label} {likely} (others {others})", f"{label} {likely}（其余 {others}）")
 
 
-def _confidence(held: Held) -> Confidence:
+def confidence_of(held: Held) -> Confidence:
     telling = 2 if held.area >= TELLING else 1 if held.area >= FAIR else 0
     calibrated = 2 if held.off <= CALIBRATED else 1 if held.off <= ROUGH else 0
     level = ("low", "medium", "high")[min(telling, calibrated)]
@@ -206,8 +193,8 @@ def _thin(scored: Scored) -> Iterator[Text]:
 
 
 def _bands(scored: Scored) -> ResultTable:
-    bands = BANDS[scored.event]
-    first = Column(name="band", role="dimension", type="string", label=LABEL[scored.event], value_labels=tuple((b.en, b) for b in bands))
+    bands = [label for _, label in BANDS[scored.event]]
+    first = Column(name="band", role="dimension", type="string", label=PROBABILITY[scored.event], value_labels=tuple((b.en, b) for b in bands))
     columns = (
         first, _number("users", Text("users", "用户数"), additive=True),
         Column(name="users_share", role="share", type="number", label=Text("share of users", "用户占比"), unit="%", metric="users"),
@@ -234,7 +221,7 @@ def _groups(scored: Scored) -> ResultTable:
     for share in scored.shares:
         parts.setdefault(share.part, []).append(share)
     columns = (
-        scored.by, _number("users", Text("users", "用户数"), additive=True), _number("chance", LABEL[scored.event], "%"),
+        scored.by, _number("users", Text("users", "用户数"), additive=True), _number("chance", PROBABILITY[scored.event], "%"),
         _number("expected", Text("expected users", "预计人数"), additive=True),
         _number("likely", Text("users at 50% or more", "概率不低于50%的用户数"), additive=True),
     )  # fmt: skip
@@ -251,10 +238,11 @@ def _number(name: str, label: Text, unit: str | None = None, *, additive: bool =
 
 
 def _follow_ups(inquiry: Inquiry, scored: Scored) -> Iterator[Text]:
+    yield from by_segment(inquiry.model, scored.event, signals_of(inquiry.model, scored.event).value)
     owner = next(dataset for dataset in inquiry.model.datasets if dataset.entity)
-    label = LABEL[scored.event]
+    label = PROBABILITY[scored.event]
     named = [d for d in owner.dimensions if d.type == "string" and 2 <= len(d.values) and not d.pii]
     for dimension in [d for d in named if scored.by is None or d.name != scored.by.name][:1]:
         yield Text(f"{label.en} by {dimension.label.en}", f"各{dimension.label.zh}的{label.zh}")
-    other = LABEL["repurchase" if scored.event == "churn" else "churn"]
+    other = PROBABILITY["repurchase" if scored.event == "churn" else "churn"]
     yield Text(f"{other.en} in the next {scored.days} days", f"未来{scored.days}天的{other.zh}")
