@@ -149,12 +149,6 @@ def _unit(reading: Reading, position: int) -> tuple[int, Mention | None]:
     if following < len(reading.mentions):
         mention = reading.mentions[following]
         adjacent = mention.start - reading.mentions[position].end <= 2
-        if (
-            mention.text == "-"
-            and following + 1 < len(reading.mentions)
-            and _attributes(reading, reading.mentions[following + 1])
-        ):
-            return following + 1, reading.mentions[following + 1]  # 5-star
         if adjacent and (mention.is_word("count_word", "money") or _attributes(reading, mention)):
             return following, mention
         before = reading.beside(position, -1)
@@ -188,6 +182,9 @@ def _comparison(reading: Reading, amount: Amount) -> tuple[Op | None, set[int]]:
         op = next((COMPARED_BY[t.name] for t in mention.targets if t.name in COMPARED_BY), None)
         if op is not None and not (op is Op.EQ and mention.is_word("filler")):
             return op, {beside}
+    earlier = reading.beside(before, -1) if before is not None and done_of(reading, reading.mentions[before]) is not None else None
+    if earlier is not None and reading.free(earlier) and reading.mentions[earlier].is_word("at_least", "at_most", "above", "below"):
+        return next(COMPARED_BY[t.name] for t in reading.mentions[earlier].targets if t.name in COMPARED_BY), {earlier}  # 至少|买过|3次
     if amount.value >= LARGE and amount.first and reading.mentions[amount.first - 1].is_word("surpass"):
         return Op.GT, {amount.first - 1}  # 成交额过十万, but not 下过3单
     return None, set()
@@ -205,7 +202,8 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
     ):
         return Owner(position=before, dimension=_attributes(reading, reading.mentions[before])[0])  # aged under 25, aged 25 to 34
     right_after = [last + 1] if last + 1 < len(reading.mentions) and _adjoins(reading, last) else []
-    for i in (*right_after, *reading.near(first, -1, 3), *reading.near(last, +1, 2)):
+    inside = range(first + 1, amount.first) if amount is not None else ()  # 至少|买过|3次
+    for i in (*inside, *right_after, *reading.near(first, -1, 3), *reading.near(last, +1, 2)):
         if i in reading.claimed and not reading.mentions[i].of("metric"):
             continue
         mention = reading.mentions[i]
@@ -398,7 +396,8 @@ def _read_none(reading: Reading, position: int) -> None:
             again = (
                 k for k in reading.near(owner, +1, 1) if named & {t.name for t in reading.mentions[k].of("dataset")}
             )
-            reading.claim(position, owner, *again)
+            but = (k for k in reading.near(position, -1, 1) if reading.mentions[k].is_word("but"))
+            reading.claim(position, owner, *again, *but)
             return
 
 

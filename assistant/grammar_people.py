@@ -112,17 +112,21 @@ def _doings(reading: Reading, start: int) -> Iterator[tuple[int, Done, bool]]:
     negated = any(reading.mentions[k].is_word("none") for k in reading.near(start, -1, 1))
     here, first = _with_things(reading, start, first)
     yield here, first, negated
-    negated = False
+    negated, joined = False, False
     while (following := reading.beside(here, +1)) is not None and reading.free(following):
         here = following
         mention = reading.mentions[here]
         if (done := _done_at(reading, here)) is not None:
+            if negated and not joined and done.metric == first.metric:
+                return  # placed|no|orders: one thing, not done
             here, done = _with_things(reading, here, done)
             yield here, done, negated
-            negated = False
+            negated, joined = False, False
         elif mention.is_word("none"):
             negated = True
-        elif not mention.is_word("and", "both_of", "but"):
+        elif mention.is_word("and", "both_of", "but"):
+            joined = True
+        else:
             return
 
 

@@ -18,6 +18,9 @@ from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Grain
 
 
+BY_RULE = ("算", "来算", "计算", "口径", "标准", "模型", "定义")
+
+
 def read_averages(reading: Reading) -> None:
     """人均GMV, orders per buyer: the ratio in the model of the metric beside to the people or rows named."""
     for i, mention in enumerate(reading.mentions):
@@ -351,9 +354,23 @@ def _is_part(reading: Reading, position: int) -> bool:
     if not reading.mentions[position].of("value"):
         return False
     others = [k for k, m in enumerate(reading.mentions) if k != position and m.of("metric") and not m.of("value")]
+    if _is_one_of_two(reading, position):
+        return True
     joined = any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1))
     joined = joined or _is_listed(reading, position)
     return reading.has_word("among") or bool(others) and not joined
+
+
+def _is_one_of_two(reading: Reading, position: int) -> bool:
+    """Say whether another value of the same dimension is joined to a word (用券订单|与|未用券订单)."""
+    mine = {target.name for target in reading.mentions[position].of("value")}
+    for step in (-1, +1):
+        beside = list(reading.near(position, step, 2))
+        if len(beside) == 2 and reading.mentions[beside[0]].is_word("and", "versus"):
+            other = reading.mentions[beside[1]]
+            if mine & {target.name for target in other.of("value")}:
+                return True
+    return False
 
 
 def _is_stage(reading: Reading, mention: Mention) -> bool:
@@ -413,6 +430,10 @@ def read_dimensions(reading: Reading) -> None:
         before = reading.beside(i, -1)
         if mention.is_word("by") and before is not None and reading.mentions[before].of("dimension"):
             continue  # 按性别城市|分组
+        filtered = any(name in {d.rpartition(".")[2] for d in item.dimensions} for item in reading.filters for name in names)
+        if filtered and reading.linked.text[mention.end :].lstrip().startswith(BY_RULE):
+            reading.claim(i)  # 按RFM算, 流失风险用户…: how it is told, not what to split by
+            continue
         if (
             mention.of("dataset")
             and not after_by(reading, i)

@@ -72,6 +72,8 @@ def _is_other_side(reading: Reading, before: int | None, position: int) -> bool:
         return True  # 和|上周|比
     if before is None or not reading.mentions[before].is_word("versus"):
         return False
+    if "对" in reading.mentions[before].text and not any(m.of("metric") for m in reading.mentions[:before]):
+        return False  # 对比|三季度|…: what is compared comes after
     between = reading.linked.text[reading.mentions[before].end : reading.mentions[position].start]
     return not any(mark in between for mark in ",，;；:：")  # noqa: RUF001
 

@@ -140,8 +140,9 @@ def _noun(reading: Reading, before: int | None, after: int | None, own: set[str]
         mention = reading.mentions[position]
         if mention.of("dimension") and mention.of("dataset") and reading.superlative:
             return mention.of("dataset")[0].name  # 销售额前3的美妆商品: the things to rank
-        if mention.of("dimension") and reading.superlative and not own & {t.name for t in mention.of("dimension")}:
-            continue  # 运动户外|品牌|销量前5: what is ranked
+        severally = any(reading.mentions[k].is_word("severally") for k in reading.near(position, +1, 1))
+        if mention.of("dimension") and (reading.superlative or severally) and not own & {t.name for t in mention.of("dimension")}:
+            continue  # 运动户外|品牌|销量前5, 新手引导|两组|各有: what is ranked, what is told severally
         if mention.of("dimension") and not after_by(reading, position) and not mention.of("metric"):
             distributed = any(reading.mentions[k].is_word("distribution") for k in reading.near(position, +1, 1))
             if distributed and position == after:

@@ -26,9 +26,9 @@ from wenshu.semantic_layer.text import Language, Synonyms, Text
 
 Kind = Literal["metric", "dimension", "value", "dataset", "absent", "withheld", "word", "time", "number"]
 TOKEN = re.compile(
-    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z_]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}(?!季)|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
 )
-HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")  # loyal-at-risk is loyal at risk
+HYPHEN = re.compile(r"(?<=[a-z0-9])[-_](?=[a-z])")  # loyal-at-risk is loyal at risk, sign_up is sign up
 COMPARING = ("above", "below", "at_least", "at_most")
 BREAKS = "，。？！；（）"  # noqa: RUF001 - no phrase goes on past these
 MOST_DIGITS = 40  # of a Chinese numeral
@@ -139,7 +139,7 @@ class Vocabulary:
         node = self._root
         for i, part in enumerate(phrase.split(SLOT)):
             keys = [SLOT] if i else []
-            for key in (*keys, *(token.key for token in tokenise(normalise(part)))):
+            for key in (*keys, *(token.key for token in tokenise(normalise(part.lstrip("-") if i else part)))):
                 node = node.following.setdefault(key, _Node())
         if node is not self._root and target not in node.targets:
             node.targets.append(target)
@@ -238,6 +238,8 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
         inside = [i for i, token in enumerate(tokens) if token.start < phrase.end and token.end > phrase.start]
         if inside and phrase.text.isdecimal() and inside[0] in compared:
             continue  # 超过2000 is no year
+        if inside and tokens[inside[0]].start < phrase.start:
+            continue  # the rest of a word, such as the third quarter in 二三季度
         if inside:
             mention = Mention(start=phrase.start, end=phrase.end, text=text[phrase.start : phrase.end], time=phrase)
             candidates.append((inside[0], inside[-1] + 1, mention))
@@ -312,7 +314,8 @@ def _weight(mention: Mention) -> float:
     bonus = (
         0.6 if mention.time else 0.4 if mention.targets and not mention.is_filler else 0.2 if mention.targets else 0.1
     )
-    return length**2 + bonus
+    denied = length / 8 if mention.is_word("none") else 0.0  # 没再|买, not 没|再买
+    return length**2 + denied + bonus
 
 
 def _unknown(text: str, tokens: tuple[Token, ...], covered: set[int]) -> Iterator[str]:

@@ -29,7 +29,7 @@ from wenshu.assistant.planner import (
 )
 from wenshu.assistant.prompts import plan_again, plan_question, plan_system, rewordings
 from wenshu.assistant.question import MAX_LENGTH, Question, language_of
-from wenshu.assistant.rewording import plain_question, read_as, same_request
+from wenshu.assistant.rewording import Reworded, agreed_on, plain_question, read_as, same_request
 from wenshu.assistant.rules import RulesPlanner
 from wenshu.assistant.vicinity import catalogue_of
 from wenshu.semantic_layer.errors import NotLearnt, PlannerError, QueryError
@@ -40,7 +40,6 @@ ASKING = Text("Asking the language model", "询问大模型")
 REWORDING = Text("Putting the question in plain words", "换成标准说法")
 ASKING_AGAIN = Text("Asking the language model once more", "请大模型修正")
 TRIES = 2
-LEAD = 2  # by how many readings one must be ahead of all others to run
 
 
 class LlmPlanner(SteppingPlanner):
@@ -99,20 +98,19 @@ class LlmPlanner(SteppingPlanner):
         evidence = self.evidence(question, language, previous)
         if not evidence.leftover or not self.language_model.settings.confirm:
             return (yield from self._planned(question, language, evidence, ledger))
-        found: list[tuple[str, Plan]] = []
+        found: list[Reworded] = []
         ways = tuple(rewordings(question.text, evidence.leftover, self.layer.model, language))
-        for left, messages in zip(reversed(range(len(ways))), ways, strict=True):
+        for tried, messages in enumerate(ways, start=1):
             yield Step("reword", REWORDING)
             words = plain_question(self.language_model.complete(messages, ledger))
-            plan = self._reworded(words, question, previous, evidence)
-            found += [(words, plan)] if plan is not None else []
-            agreed = most_agreed(found)
-            ahead = 2 * len(agreed) - len(found)
-            if ahead >= LEAD:
-                return next((plan for words, plan in agreed if language_of(words) == language), agreed[0][1])
-            if ahead + left < LEAD:
+            found += self._reworded(words, question, previous, evidence)
+            agreed, short = agreed_on(found, len(evidence.leftover), tried)
+            if short <= 0:
+                return next((one.plan for one in agreed if language_of(one.words) == language), agreed[0].plan)
+            if short > len(ways) - tried:
                 break
-        return self._unsure(evidence, tuple(words for words, _ in found), language) if found else None
+        sensible = tuple(one.words for one in found if one.explains)
+        return self._unsure(evidence, sensible, language) if sensible else None
 
     def _planned(
         self, question: Question, language: Language, evidence: Evidence, ledger: Ledger
@@ -141,13 +139,12 @@ class LlmPlanner(SteppingPlanner):
             messages = [*messages[:2], ("assistant", reply), ("user", plan_again(problems))]
         return None
 
-    def _reworded(self, words: str, question: Question, previous: Query | None, evidence: Evidence) -> Plan | None:
-        """Return what the rules read in other words of the question, as far as its own words allow and leave it open."""
+    def _reworded(self, words: str, question: Question, previous: Query | None, evidence: Evidence) -> Iterator[Reworded]:
+        """Yield what the rules read in other words of the question, as far as its own words allow and leave it open."""
         other, language = replace(question, text=words), language_of(words)
         plan = self.rules.plan(other, language, previous)
-        if not isinstance(plan, Plan):
-            return None
-        return read_as(plan, words, evidence, self.evidence(other, language, previous))
+        if isinstance(plan, Plan) and (read := read_as(plan, words, evidence, self.evidence(other, language, previous))):
+            yield read
 
     def _unsure(self, evidence: Evidence, reworded: Sequence[str], language: Language) -> Clarification:
         """Return the question back which of the readings is meant, in the asker's language as far as there are any."""
@@ -199,12 +196,6 @@ def is_final(outcome: Outcome, rules: RulesPlanner, question: Question, language
     except QueryError:
         return True
     return guardrail(linked, rules.model) is not None
-
-
-def most_agreed(found: Sequence[tuple[str, Plan]]) -> tuple[tuple[str, Plan], ...]:
-    """Return the most readings that ask for the same, each with its words."""
-    alike = (tuple(other for other in found if same_request(plan.query, other[1].query)) for _, plan in found)
-    return max(alike, key=len, default=())
 
 
 def leaves_open(outcome: Outcome) -> bool:

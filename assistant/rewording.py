@@ -2,8 +2,8 @@
 words leave open may be new in it. Knows nothing of prompts.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from wenshu.assistant.evidence import Evidence
 from wenshu.assistant.grammar_conditions import names_users
@@ -16,6 +16,7 @@ from wenshu.semantic_layer.query import Op, Query, filters_of
 from wenshu.semantic_layer.text import Text
 
 LONGEST = 300  # characters
+LEAD = 2
 LISTED = {Op.EQ: Op.IN, Op.NE: Op.NOT_IN}
 
 
@@ -29,12 +30,21 @@ def plain_question(reply: str) -> str:
     return lines[0].strip(" \t\"'“”「」`")[:LONGEST] if lines else ""
 
 
-def read_as(plan: Plan, words: str, evidence: Evidence, said: Evidence) -> Plan | None:
-    """Return the rules' plan of a question in other words, None where these ask for more or less than the question's own.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reworded:
+    """Hold a question in other words, what the rules read in them, and how many of the words left over that explains."""
+
+    words: str
+    plan: Plan
+    explains: int
+
+
+def read_as(plan: Plan, words: str, evidence: Evidence, said: Evidence) -> Reworded | None:
+    """Return the rules' reading of a question in other words, None where these ask for more or less than the question's own.
 
     `said` is what the other words support. Dates, numbers, comparisons and what is left out must be the question's, and
     groups set beside each other by what their people do are not so without them; each word left over may bring one metric,
-    group or value, and one at least must: a word that only fell out is not understood.
+    group or value.
     """
     old, new = evidence.reading, said.reading
     same = old.compare == new.compare and old.limit == new.limit and old.grain == new.grain and new.share <= old.share
@@ -43,11 +53,27 @@ def read_as(plan: Plan, words: str, evidence: Evidence, said: Evidence) -> Plan 
         return None
     if plan.query.dimensions and names_users(old) and not names_users(new) and not _counts_people(plan.query, old.model):
         return None
-    if any(uncovered(plan.query, evidence)) or not 1 <= len(list(news(plan.query, evidence))) <= len(evidence.leftover):
+    explains = len(list(news(plan.query, evidence)))
+    if any(uncovered(plan.query, evidence)) or explains > len(evidence.leftover):
         return None
     label = next((text for text, period in evidence.periods.items() if period == plan.query.period), plan.period_label)
     told = Text(f"The language model put the question as “{words}”.", f"大模型将问题改述为“{words}”。")
-    return replace(plan, assumptions=(told, *plan.assumptions), period_label=label)
+    plan = replace(plan, assumptions=(told, *plan.assumptions), period_label=label)
+    return Reworded(words=words, plan=plan, explains=explains)
+
+
+def agreed_on(found: Sequence[Reworded], leftover: int, tried: int) -> tuple[tuple[Reworded, ...], int]:
+    """Return the most readings that ask for the same, and by how many they, or others to come, fall short of being sure.
+
+    They must be two ahead of all others, and three where they do not explain each of the words left over. Those that
+    explain none count only where no other explains any, and against all that was tried: what falls out every time.
+    """
+    telling = [one for one in found if one.explains]
+    alike = (tuple(other for other in telling or found if same_request(one.plan.query, other.plan.query)) for one in telling or found)
+    agreed = max(alike, key=len, default=())
+    lead = LEAD if agreed and agreed[0].explains == leftover else LEAD + 1
+    short = lead - (2 * len(agreed) - (len(telling) if telling else tried))
+    return agreed, short if telling else min(short, lead)
 
 
 def _counts_people(query: Query, model: Model) -> bool:

@@ -11,6 +11,10 @@ from wenshu.assistant.question import normalise
 from wenshu.semantic_layer.text import Text
 
 SHORTEST_WORD, SHORTEST_NAME, LONGEST_NAME = 6, 4, 12  # letters of an English word, characters of a Chinese name
+TIME_WORDS = (
+    "yesterday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february",
+    "august", "september", "october", "november", "december", "quarter", "quarterly", "monthly", "weekly", "weekend",
+)  # fmt: skip
 GAP = "\0"
 PARTICLES = "的了呢吧是在有和与及按各"  # are themselves, not slips of another character
 
@@ -27,7 +31,7 @@ class Slips:
     """Know the long names that a slip may stand for."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._names = tuple(names)
+        self._names = (*names, *TIME_WORDS)
 
     def mend(self, linked: LinkedQuestion) -> Mended | None:
         """Return the question with every unknown word replaced by the one name near it, or None where any has none or several."""

@@ -235,13 +235,28 @@ def test_a_rewording_that_asks_for_more_or_less_is_of_no_use(script, assistant_o
     script.says(said)
     answer = assistant_of("auto", confirm=True).ask(Question(text=SLANG))
     assert answer.problem.code in OPEN
-    assert (answer.table, said in answer.options, len(script.requests)) == (None, False, 4)
+    assert (answer.table, said in answer.options, len(script.requests)) == (None, False, 3)
 
 
-def test_a_word_that_only_falls_out_is_not_understood(script, assistant_of):
-    script.says("orders last month")
+@pytest.mark.parametrize("others", [("gizmo orders last month",), ("cancelled orders last month", "orders last month")])
+def test_a_word_that_falls_out_of_some_readings_is_not_understood(script, assistant_of, others):
+    script.says("orders last month", "上个月的订单数", *others)
     answer = assistant_of("auto", confirm=True).ask(Question(text="gizmo orders last month"))
     assert (answer.status, answer.table) == ("clarify", None)
+
+
+def test_a_word_that_falls_out_of_every_reading_asks_for_nothing(script, assistant_of):
+    script.says("orders last month", "上个月的订单数", "orders in the last month")
+    answer = assistant_of("auto", confirm=True).ask(Question(text="gizmo orders last month"))
+    assert query_of(answer) == {"metrics": ["orders"], "period": GMV_OF_DOUYIN["period"]}
+    assert answer.receipt.llm.calls == 3
+
+
+def test_readings_that_leave_a_word_over_need_one_more(script, assistant_of):
+    script.says("GMV last month", "GMV last month", "orders last month", "GMV last month", "GMV last month")
+    answer = assistant_of("auto", confirm=True).ask(Question(text="gizmo of the takedough last month"))
+    assert query_of(answer) == {"metrics": ["gmv"], "period": GMV_OF_DOUYIN["period"]}
+    assert answer.receipt.llm.calls == 5
 
 
 def test_a_question_that_continues_may_use_what_was_asked(script, assistant_of):
