@@ -17,7 +17,6 @@ from wenshu.semantic_layer.metrics import (
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Grain
 
-
 BY_RULE = ("算", "来算", "计算", "口径", "标准", "模型", "定义")
 
 
