@@ -146,9 +146,12 @@ class _Teller:
         if not known:
             return w.say(f"{len(rows)} campaigns, none with a cost.", f"共 {len(rows)} 个活动，均无成本数据。")
         first, last = known[0], known[-1]
+        best, worst = (escape_markdown(str(row[0])) for row in (first, last))
+        if len(known) == 1:
+            return w.say(f"**{best}**: {label} {self.cell(first, paid)}.", f"**{best}**：{label} {self.cell(first, paid)}。")
         return w.say(
-            f"**{escape_markdown(str(first[0]))}** paid back most: {label} {self.cell(first, paid)}; least did {escape_markdown(str(last[0]))} ({self.cell(last, paid)}). {back} of {len(known)} campaigns covered their cost.",
-            f"回报最高的是 **{escape_markdown(str(first[0]))}**：{label} {self.cell(first, paid)}；最低的是 {escape_markdown(str(last[0]))}（{self.cell(last, paid)}）。{len(known)} 个活动中有 {back} 个收回成本。",
+            f"**{best}** paid back most: {label} {self.cell(first, paid)}; least did {worst} ({self.cell(last, paid)}). {back} of {len(known)} campaigns covered their cost.",
+            f"回报最高的是 **{best}**：{label} {self.cell(first, paid)}；最低的是 {worst}（{self.cell(last, paid)}）。{len(known)} 个活动中有 {back} 个收回成本。",
         )
 
     def each(self, row: tuple[Cell, ...]) -> str:
