@@ -4,14 +4,14 @@ What an answer looks like is present.py's and answer_html.py's; this module move
 Assistant. Everything the page needs comes from this server: no font, script or image from elsewhere, no file route.
 """
 
-import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.resources import files
-from threading import Event, Thread
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,6 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from wenshu.assistant.answer import Answer
 from wenshu.assistant.planner import SAY, Step
 from wenshu.assistant.question import MAX_LENGTH, Context, Question, language_of
-from wenshu.semantic_layer.cancellation import cancelled_by
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.ui import answer_html as html
@@ -35,6 +34,7 @@ from wenshu.ui import desk_texts
 from wenshu.ui import page_texts as words
 from wenshu.ui.entrance import Doorkeeper, Entrance, open_to_all
 from wenshu.ui.gate import LOGIN, LOGOUT, Gate
+from wenshu.ui.growing import grown
 from wenshu.ui.history import History
 from wenshu.ui.login import LoginDoor
 from wenshu.ui.own_models import OwnModels
@@ -51,9 +51,7 @@ if TYPE_CHECKING:
     from wenshu.assistant.template_files import Templates
 
 MAX_AT_ONCE = 4  # questions at work; the others wait in line
-LOOK = 0.2  # seconds between two looks at the line
 TELL = 2.0  # seconds at least between two places that one person is told
-SIGN_OF_LIFE = 1.0  # seconds after which a page is sent something, even if there is nothing new
 WAIT = "in line"
 LANGUAGES: list[tuple[str, Language]] = [("中文", "zh"), ("English", "en")]
 
@@ -254,26 +252,10 @@ class _Desk:
         request: gr.Request,
     ) -> AsyncIterator[list[Any]]:
         """Yield the turn as it grows; when it is stopped, or nobody looks any more, the query at work ends too."""
-        growing = self._grow(session, interface, Look.of(look), event, request)
-        given_up = Event()
-
-        def grow() -> list[Any] | None:
-            with cancelled_by(given_up):
-                return next(growing, None)
-
-        try:
-            while True:
-                step = asyncio.ensure_future(to_thread.run_sync(grow, abandon_on_cancel=True))
-                while not (await asyncio.wait([step], timeout=SIGN_OF_LIFE))[0]:
-                    yield [gr.skip()] * len(_news({}, new_session()))  # a page that has gone is noticed here
-                if (news := step.result()) is None:
-                    return
-                if news:
-                    yield news
-                else:
-                    await asyncio.sleep(LOOK)
-        finally:
-            given_up.set()
+        growing = grown(self._grow(session, interface, Look.of(look), event, request))
+        async with aclosing(growing):
+            async for news in growing:
+                yield news or [gr.skip()] * len(_news({}, new_session()))  # a page that has gone is noticed here
 
     def _grow(
         self,

@@ -1,26 +1,23 @@
 """Owns the page's way to a report: the form that asks for one, and its making told step by step. Knows no HTTP and no Gradio."""
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from datetime import date, datetime, timedelta
-from threading import Event
 from typing import TYPE_CHECKING, Any
-
-from anyio import to_thread
 
 from wenshu.assistant.planner import Step
 from wenshu.assistant.report import SECTION
 from wenshu.assistant.report_periods import ReportPeriod, last_whole
 from wenshu.assistant.report_templates import ReportTemplate, report_template
-from wenshu.semantic_layer.cancellation import cancelled_by
 from wenshu.semantic_layer.errors import WenshuError
 from wenshu.semantic_layer.periods import DateRange, Grain
 from wenshu.semantic_layer.text import Language, Text
 from wenshu.ui import desk_texts as words
 from wenshu.ui.answer_html import Html, element
 from wenshu.ui.desk_html import panel_html
+from wenshu.ui.growing import grown
 from wenshu.ui.page_texts import place_in_line
 from wenshu.ui.reports import DRAW, Document, documents
 from wenshu.ui.waiting import WaitingLine
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from wenshu.ui.entrance import Entrance
 
 AT_ONCE = 2  # reports at work; the others wait in line
-SIGN_OF_LIFE = 1.0  # seconds after which the page is sent something, so that one that has gone is noticed
-LOOK = 0.2
 MOST_WEEKS, MOST_MONTHS = 12, 3
 
 ABOUT = Text(
@@ -103,26 +98,10 @@ class ReportDesk:
 
         When nobody reads on, the query at work ends too.
         """
-        given_up = Event()
-        growing = self._grow(user, sent if isinstance(sent, Mapping) else {})
-
-        def grow() -> dict[str, Any] | None:
-            with cancelled_by(given_up):
-                return next(growing, None)
-
-        try:
-            while True:
-                step = asyncio.ensure_future(to_thread.run_sync(grow, abandon_on_cancel=True))
-                while not (await asyncio.wait([step], timeout=SIGN_OF_LIFE))[0]:
-                    yield b"\n"
-                if (news := step.result()) is None:
-                    return
-                if news:
-                    yield json.dumps(news, ensure_ascii=False).encode() + b"\n"
-                else:
-                    await asyncio.sleep(LOOK)
-        finally:
-            given_up.set()
+        growing = grown(self._grow(user, sent if isinstance(sent, Mapping) else {}))
+        async with aclosing(growing):
+            async for news in growing:
+                yield (json.dumps(news, ensure_ascii=False).encode() if news else b"") + b"\n"
 
     def _grow(self, user: str | None, sent: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         language: Language = "zh" if str(sent.get("lang")).startswith("zh") else "en"
