@@ -13,6 +13,7 @@ from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Query, filters_of
+from wenshu.semantic_layer.time_parts import TIME_PARTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def evidence_of(reading: Reading, model: Model, previous: Query | None, named: t
                 values.setdefault((_named(model, binder, target.name), target.value), mention.text)
         if mention.time is not None and mention.time.period is not None:
             periods[mention.text.strip()] = mention.time.period
-        if mention.time is not None and mention.time.part:
+        if mention.time is not None and mention.time.part in TIME_PARTS:
             dimensions.setdefault(mention.time.part, mention.text)
         if mention.number is not None:
             numbers.append(mention.number)

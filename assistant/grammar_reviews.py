@@ -42,6 +42,8 @@ def read_reviews(asked: "Asked") -> Investigation | None:
     ranks = reading.superlative is not None and bool(reading.dimensions)
     if not _is_called(reading, design) or len(others) > ranks or (reading.superlative == "least" and not named):
         return None
+    if reading.has_word("complain") and (reading.share or (ranks and not named)):
+        return None  # 吐槽占比, 被吐槽得最厉害的品类: how many there are, not what they say
     ranked_by = _ranked_by(asked, others, named) if ranks else ""
     first, least = reading.limit or 1, reading.superlative == "least"
     reading.superlative, reading.limit, reading.order, reading.share = None, None, None, False

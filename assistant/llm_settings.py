@@ -18,7 +18,7 @@ class LlmSettings:
 
     `seconds` and `tokens` bound a whole question with all its calls, `steps` the calls of agent mode. `price` is what a
     million tokens cost, in and out, in the currency of one's bill. `confirm` runs a reading of words that no vocabulary
-    knows only where the model says the same twice: asked for a plan, then of the words alone. The key is never shown.
+    knows only where the model says the same at least twice, in other words of its own. The key is never shown.
     """
 
     model: str

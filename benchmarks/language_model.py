@@ -30,7 +30,7 @@ from wenshu.assistant.rules import RulesPlanner
 from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.ui.workspace import open_layer
 
-FILES = (Path(__file__).parent / "paraphrases.jsonl",)
+FILES = tuple(Path(__file__).parent / name for name in ("paraphrases.jsonl", "paraphrases_2.jsonl"))
 
 
 def recording_of(settings: LlmSettings, replies: Path | None = None) -> Recording:
