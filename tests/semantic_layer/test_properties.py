@@ -46,6 +46,7 @@ from wenshu.semantic_layer.query import (
 )
 from wenshu.semantic_layer.table import ResultTable
 from wenshu.semantic_layer.time_parts import TIME_PARTS
+from wenshu.tools.query import compile_learnt
 
 SHOP = load_model("shop")
 ADDITIVE = [metric.name for metric in SHOP.metrics if isinstance(metric, Aggregate) and metric.additive]
@@ -56,7 +57,7 @@ LayerOf = Callable[[str], SemanticLayer]
 
 
 def run(layer: SemanticLayer, query: Query) -> ResultTable:
-    return layer.run(layer.compile(query), max_rows=100_000)
+    return layer.run(compile_learnt(layer, query), max_rows=100_000)
 
 
 def number(layer: SemanticLayer, query: Query) -> float:

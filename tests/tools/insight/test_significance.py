@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wenshu.tools.insight.significance import (
@@ -112,6 +112,7 @@ def test_students_quantile_as_scipy(degrees: float):
     assert student_quantile(0.975, degrees) == pytest.approx(stats.t.ppf(0.975, degrees), rel=1e-5)
 
 
+@settings(max_examples=20)  # statsmodels takes its time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_holm_as_statsmodels(chances: list[float]):
     from statsmodels.stats.multitest import multipletests
