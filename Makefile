@@ -20,7 +20,7 @@ demo: $(VENV)/.installed ## answer one question here, then serve the chat page a
 	@$(BIN)/wenshu demo
 
 test: $(VENV)/.installed-dev chromium ## run every test, the browser's too (TESTS=tests/ui for a part)
-	@$(BIN)/python -m pytest -n auto $(TESTS)
+	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) $(TESTS)
 
 check: $(VENV)/.installed-dev ## lint and type-check
 	@$(BIN)/ruff check .
