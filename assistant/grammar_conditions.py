@@ -152,7 +152,7 @@ def _unit(reading: Reading, position: int) -> tuple[int, Mention | None]:
         if adjacent and (mention.is_word("count_word", "money") or _attributes(reading, mention)):
             return following, mention
         before = reading.beside(position, -1)
-        compared = before is not None and any(t.name in COMPARED_BY for t in reading.mentions[before].targets)
+        compared = before is not None and _op(reading.mentions[before]) is not None
         if adjacent and compared and mention.is_word("day_unit") and reading.mentions[position].number is not None:
             return following, mention  # 活跃天数超过10|天
     return position, None
@@ -179,15 +179,19 @@ def _comparison(reading: Reading, amount: Amount) -> tuple[Op | None, set[int]]:
         if beside is None or not reading.free(beside):
             continue
         mention = reading.mentions[beside]
-        op = next((COMPARED_BY[t.name] for t in mention.targets if t.name in COMPARED_BY), None)
+        op = _op(mention)
         if op is not None and not (op is Op.EQ and mention.is_word("filler")):
             return op, {beside}
     earlier = reading.beside(before, -1) if before is not None and done_of(reading, reading.mentions[before]) is not None else None
-    if earlier is not None and reading.free(earlier) and reading.mentions[earlier].is_word("at_least", "at_most", "above", "below"):
-        return next(COMPARED_BY[t.name] for t in reading.mentions[earlier].targets if t.name in COMPARED_BY), {earlier}  # 至少|买过|3次
+    if earlier is not None and reading.free(earlier) and (op := _op(reading.mentions[earlier])) not in (None, Op.EQ):
+        return op, {earlier}  # 至少|买过|3次
     if amount.value >= LARGE and amount.first and reading.mentions[amount.first - 1].is_word("surpass"):
         return Op.GT, {amount.first - 1}  # 成交额过十万, but not 下过3单
     return None, set()
+
+
+def _op(mention: Mention) -> Op | None:
+    return next((COMPARED_BY[t.name] for t in mention.targets if t.name in COMPARED_BY), None)
 
 
 def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Owner | None:

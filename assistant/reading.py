@@ -48,7 +48,6 @@ GRAMMAR = (
     "severally",
     "surpass",
     "summed",
-    "same_days",
 )
 
 

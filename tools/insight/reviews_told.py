@@ -6,19 +6,17 @@ from datetime import date
 
 from wenshu.semantic_layer.table import Cell, Column, ResultTable
 from wenshu.semantic_layer.text import Text
-from wenshu.tools.insight.insight import Inquiry, Insight, Method, in_both
+from wenshu.tools.insight.insight import Inquiry, Insight, Method
 from wenshu.tools.insight.plot import Plot
 from wenshu.tools.insight.review_counts import Judged, Shift, shifts
 from wenshu.tools.insight.sentiment_told import (
     KINDS,
-    caveats,
-    confidence,
-    follow_ups,
     kept,
     month_column,
     number,
     ranked,
     share_columns,
+    told,
 )
 from wenshu.tools.insight.significance import wilson
 from wenshu.tools.wording import Wording, escape_markdown
@@ -43,21 +41,9 @@ Counts = Counter[str | int]
 
 def insight_of_topics(inquiry: Inquiry, judged: Judged) -> Insight:
     """Return the insight: what the reviews speak of most, how often, where and since when."""
-    table, plot = _table(judged)
-    return Insight(
-        title=in_both(lambda w: _title(w, judged)),
-        headline=in_both(lambda w: _headline(w, judged)),
-        findings=tuple(in_both(say) for say in _findings(judged)),
-        table=table,
-        plot=plot,
-        method=METHOD,
-        confidence=confidence(judged, judged.overall["told"]),
-        caveats=tuple(caveats(judged)),
-        evidence=inquiry.evidence,
-        query=judged.query,
-        period=judged.total.period if judged.total.dated else None,
-        follow_ups=tuple(follow_ups(inquiry, judged)),
-    )
+    return told(
+        inquiry, judged, title=_title, headline=_headline, findings=_findings(judged), drawn=_table(judged), method=METHOD, texts=judged.overall["told"]
+    )  # fmt: skip
 
 
 def _kind(judged: Judged) -> Text:

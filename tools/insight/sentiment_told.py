@@ -1,7 +1,7 @@
 """Owns how the sentiment of reviews is told, tabled and drawn, and what every answer about reviews says of how sure it is."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 
 from sqlglot import exp
@@ -35,19 +35,30 @@ METHOD = Method(
     source="Hastie, Tibshirani & Friedman 2009, sections 4.4 and 7.10; Wilson 1927 (intervals); Holm 1979",
 )  # fmt: skip
 Counts = Counter[str | int]
+Say = Callable[[Wording, Judged], str]
 
 
 def insight_of_sentiment(inquiry: Inquiry, judged: Judged) -> Insight:
     """Return the insight: how many texts are positive and negative, where, and since when."""
-    table, plot = _table(judged)
+    return told(
+        inquiry, judged, title=_title, headline=_headline, findings=_findings(judged), drawn=_table(judged), method=METHOD, texts=judged.overall["reviews"]
+    )  # fmt: skip
+
+
+def told(
+    inquiry: Inquiry, judged: Judged, *, title: Say, headline: Say, findings: Iterable[Callable[[Wording], str]],
+    drawn: tuple[ResultTable, Plot | None], method: Method, texts: int,
+) -> Insight:  # fmt: skip
+    """Return an insight about reviews, with what all of them say: how sure, caveats, what to ask next."""
+    table, plot = drawn
     return Insight(
-        title=in_both(lambda w: _title(w, judged)),
-        headline=in_both(lambda w: _headline(w, judged)),
-        findings=tuple(in_both(say) for say in _findings(judged)),
+        title=in_both(lambda w: title(w, judged)),
+        headline=in_both(lambda w: headline(w, judged)),
+        findings=tuple(in_both(say) for say in findings),
         table=table,
         plot=plot,
-        method=METHOD,
-        confidence=confidence(judged, judged.overall["reviews"]),
+        method=method,
+        confidence=confidence(judged, texts),
         caveats=tuple(caveats(judged)),
         evidence=inquiry.evidence,
         query=judged.query,
