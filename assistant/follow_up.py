@@ -1,6 +1,6 @@
 """Owns follow-up questions: whether one changes the query before, and the query that results."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -51,7 +51,7 @@ class FollowUp:
     def has_content(self, reading: Reading) -> bool:
         """Say whether a question without a metric asks for anything at all."""
         return bool(
-            reading.asks_for_number or reading.days or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.periods or reading.grain or reading.parts or reading.weekdays
+            reading.asks_for_number or reading.days or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.numbers or reading.periods or reading.grain or reading.parts or reading.weekdays
             or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
         )  # fmt: skip
 
@@ -109,7 +109,7 @@ class FollowUp:
             share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
             conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
         )  # fmt: skip
-        return query, (*assumptions, *self._taken_over(previous, query, reading, dated=dated))
+        return query, (*assumptions, *self.taken_over(previous, query, named=bool(reading.metrics), dated=dated))
 
     def _move_back(self, previous: Query, reading: Reading) -> None:
         """Read 前一周, the week before, as before the period asked about last."""
@@ -147,9 +147,10 @@ class FollowUp:
         alike = (m.name for m in self.model.metrics if m.name != base and words & {m.label.en, m.label.zh, *m.synonyms})
         return (Target("metric", name), *(Target("metric", other) for other in alike))
 
-    def _taken_over(self, previous: Query, query: Query, reading: Reading, *, dated: bool) -> Iterator[Text]:
+    def taken_over(self, previous: Query, query: Query, *, named: bool = False, dated: bool = False) -> tuple[Text, ...]:
+        """Say what of the query before is kept, other than metrics or a period that the question has `named` or `dated`."""
         kept: list[Text] = []
-        if not reading.metrics:
+        if not named:
             kept.extend(self.model.metric(name).label for name in query.metrics)
         if not dated and query.period is not None:
             kept.append(Text(str(query.period), str(query.period)))
@@ -159,11 +160,13 @@ class FollowUp:
                 label = binder.candidates(where.dimension)[0].label
                 shown = "/".join(str(value) for value in where.values)
                 kept.append(Text(f"{label.en} {where.op} {shown}", f"{label.zh} {where.op} {shown}"))
-        if kept:
-            yield Text(
-                f"Taken over from the question before: {'; '.join(t.en for t in kept)}.",
-                f"沿用上一问：{'；'.join(t.zh for t in kept)}。",
-            )
+        if not kept:
+            return ()
+        said = Text(
+            f"Taken over from the question before: {'; '.join(t.en for t in kept)}.",
+            f"沿用上一问：{'；'.join(t.zh for t in kept)}。",
+        )
+        return (said,)
 
 
 def _parts(filters: Filter | None) -> tuple[Filter, ...]:

@@ -9,7 +9,9 @@ from wenshu.assistant.linker import Mention, Target
 from wenshu.assistant.people import newcomers, people
 from wenshu.assistant.reading import (
     COMPARED_BY,
+    JOINING,
     MULTIPLIERS,
+    Bound,
     NumberCondition,
     Reading,
     UserCondition,
@@ -80,6 +82,9 @@ def _read_number(reading: Reading, position: int) -> None:
     owner = _owner(reading, min(amount.first, span[0]), max(amount.last, span[1]), amount)
     if op is None and owner is not None and _means_exactly(reading, amount, owner):
         op = Op.EQ
+    if owner is None or owner.metric:
+        positions = (*range(amount.first, amount.last + 1), *used)
+        reading.bound = Bound(value=amount.value, high=amount.high, op=op, metric=owner.metric if owner else (), positions=positions)
     if op is None or owner is None:
         return
     first, last = min(amount.first, span[0]), max(amount.last, span[1])
@@ -180,6 +185,8 @@ def _comparison(reading: Reading, amount: Amount) -> tuple[Op | None, set[int]]:
             continue
         mention = reading.mentions[beside]
         op = _op(mention)
+        if beside == before:
+            op = next((JOINING[t.name] for t in mention.targets if t.name in JOINING), op)
         if op is not None and not (op is Op.EQ and mention.is_word("filler")):
             return op, {beside}
     earlier = reading.beside(before, -1) if before is not None and done_of(reading, reading.mentions[before]) is not None else None

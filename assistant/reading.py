@@ -14,7 +14,16 @@ from wenshu.semantic_layer.periods import Compare, DateRange, Grain
 from wenshu.semantic_layer.query import Op, Quantile
 from wenshu.tools.chart import WantedKind
 
-COMPARED_BY: dict[str, Op] = {"above": Op.GT, "below": Op.LT, "at_least": Op.GE, "at_most": Op.LE, "equals": Op.EQ}
+COMPARED_BY: dict[str, Op] = {
+    "above": Op.GT,
+    "below": Op.LT,
+    "at_least": Op.GE,
+    "at_most": Op.LE,
+    "equals": Op.EQ,
+    "and_above": Op.GE,
+    "and_below": Op.LE,
+}
+JOINING = {"and_above": Op.GT, "and_below": Op.LT}  # before the number: women |and under| 25
 MULTIPLIERS = {
     "multiplier_1000": 1e3,
     "multiplier_10000": 1e4,
@@ -90,6 +99,17 @@ class NumberCondition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """Hold a number and how it is compared, if it says, and the positions of its words; `metric` is what it is compared with, if named."""
+
+    value: float
+    high: float | None = None
+    op: Op | None = None
+    metric: tuple[Target, ...] = ()
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserCondition:
     """Hold a comparison of a user's own metric: users with more than 3 orders, who never bought, the top 10% by spend.
 
@@ -105,7 +125,10 @@ class UserCondition:
 
 @dataclass(slots=True)
 class Reading:
-    """Collect what the rules find; `claimed` are the positions of the mentions they used."""
+    """Collect what the rules find; `claimed` are the positions of the mentions they used.
+
+    `bound` is the last number compared, for a question that changes only the one compared before (超过800呢).
+    """
 
     linked: LinkedQuestion
     model: Model
@@ -115,6 +138,7 @@ class Reading:
     dimensions: list[str] = field(default_factory=list)
     filters: list[ValueFilter] = field(default_factory=list)
     numbers: list[NumberCondition] = field(default_factory=list)
+    bound: Bound | None = None
     periods: list[TimePhrase] = field(default_factory=list)
     grain: Grain | None = None
     parts: list[str] = field(default_factory=list)

@@ -18,6 +18,7 @@ from wenshu.assistant.people_list import of_those_scored, people_list
 from wenshu.assistant.planner import Clarification, Investigation, Outcome, Plan, Refusal, Statement
 from wenshu.assistant.question import MAX_LENGTH, Question
 from wenshu.assistant.reading import Reading
+from wenshu.assistant.rebound import rebound
 from wenshu.assistant.report_periods import ReportPeriod, last_whole
 from wenshu.assistant.settle import Settler
 from wenshu.assistant.slips import Slips
@@ -110,6 +111,10 @@ class RulesPlanner:
     # from reading to outcome
 
     def _plan(self, reading: Reading, as_of: date, language: Language, previous: Query | None) -> Outcome:
+        if previous is not None and (renumbered := rebound(previous, reading, self.model)) is not None:
+            if not self.follow_up.has_content(reading) and all(_is_soft(reading, word, previous) for word in reading.unclaimed()):
+                return Plan(query=renumbered, assumptions=self.follow_up.taken_over(previous, renumbered), evidence=_evidence(reading))
+            previous = renumbered
         unknown = reading.unclaimed()
         if reading.has_word("definition") and reading.metrics:
             return Statement(metrics=tuple(targets[0].name for targets in reading.metrics))
