@@ -6,15 +6,15 @@ from datetime import date
 
 from wenshu.assistant.linker import Target, words_of
 from wenshu.assistant.reading import Reading
+from wenshu.assistant.rebound import renumbered, with_number_before
 from wenshu.assistant.settle import Settler
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.binder import Binder
-from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.metrics import LifetimeValue, RepurchaseWithin, Retention
+from wenshu.semantic_layer.metric_parameters import metric_column
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare, DateRange, compared_period
-from wenshu.semantic_layer.query import And, Filter, Query, Share, Where, both, filters_of
+from wenshu.semantic_layer.query import And, Filter, Order, Query, Share, UsersWith, Where, both, filters_of
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
@@ -51,7 +51,7 @@ class FollowUp:
     def has_content(self, reading: Reading) -> bool:
         """Say whether a question without a metric asks for anything at all."""
         return bool(
-            reading.asks_for_number or reading.days or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.numbers or reading.periods or reading.grain or reading.parts or reading.weekdays
+            reading.asks_for_number or reading.days or reading.mode or reading.unsplit or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.numbers or reading.periods or reading.grain or reading.parts or reading.weekdays
             or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
         )  # fmt: skip
 
@@ -60,9 +60,10 @@ class FollowUp:
         self._move_back(previous, reading)
         if reading.versus and len(reading.periods) == 1 and not reading.metrics and previous.period is not None:
             reading.periods.insert(0, _phrase_of(previous))  # 比8月呢: what was asked before, against August
-        kept_metrics = tuple(self._with_siblings(self._renumbered(name, reading)) for name in previous.metrics)
+        kept_metrics = tuple(self._with_siblings(renumbered(name, reading, self.model)) for name in previous.metrics)
         named = reading.asks_for_number and self._names_number(reading)
-        metrics = tuple(self.settler.named_metrics(reading)) if named else kept_metrics
+        told_metrics = self.settler.named_metrics(reading) if named else []
+        metrics = tuple(with_number_before(targets, previous, self.model) for targets in told_metrics) or kept_metrics
         ranked_by = next((t.name for targets in metrics for t in targets if t.name in previous.metrics), None)
         if reading.asks_for_number and reading.order and ranked_by:
             metrics = (self._with_siblings(ranked_by), *(m for m in kept_metrics if m[0].name != ranked_by))
@@ -70,7 +71,8 @@ class FollowUp:
             metrics = (*kept_metrics, *metrics)
         own_keys = (*TIME_PARTS, *BEHAVIOUR_KEYS)
         inherited = tuple(
-            name for name in previous.dimensions if not reading.dimensions and name not in (*own_keys, *reading.dropped)
+            name for name in previous.dimensions
+            if not (reading.dimensions or reading.unsplit) and name not in (*own_keys, *reading.dropped)
         )
         parts = _parts(previous.filters)
         old = [part for part in parts if isinstance(part, Where) and part.dimension not in reading.dropped]
@@ -89,7 +91,7 @@ class FollowUp:
                 filters = both(where, filters)
         if not reading.users_with:
             for part in of_users:
-                filters = both(filters, part)
+                filters = both(filters, _moved(part, previous, told.period) if dated else part)
         share = told.share or previous.share
         if told.share is not None and isinstance(told.share.where, Where):
             reading.dropped.append(told.share.where.dimension)  # 手机数码占多少: of all categories together
@@ -97,19 +99,28 @@ class FollowUp:
             share, filters = Share(where=filters), None
         dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
             name for name in previous.dimensions
-            if name not in reading.dropped and not (name in replaced and not any(item.joined or item.negated for item in reading.filters))
+            if name not in reading.dropped and not reading.unsplit and not (name in replaced and not any(item.joined or item.negated for item in reading.filters))
         )  # fmt: skip
         period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
-        order = told.order or (previous.order if told.metrics == previous.metrics else ())
-        keys = (*dimensions, str(told.grain or previous.grain))
+        order = told.order or self._order_kept(previous, told, dimensions)
+        grain = told.grain or (None if reading.unsplit else previous.grain)
+        keys = (*dimensions, str(grain))
         per = told.per or (() if reading.dimensions else tuple(name for name in previous.per if name in keys))
         query = replace(
-            told, dimensions=dimensions, per=per, grain=told.grain or previous.grain, period=period, to_date=to_date, filters=filters,
+            told, dimensions=dimensions, per=per, grain=grain, period=period, to_date=to_date, filters=filters,
             compare=told.compare or (previous.compare if not dated or not isinstance(previous.compare, DateRange) else None),
-            share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions else None),
+            share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions and not reading.unsplit else None),
             conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
         )  # fmt: skip
         return query, (*assumptions, *self.taken_over(previous, query, named=bool(reading.metrics), dated=dated))
+
+    def _order_kept(self, previous: Query, told: Query, dimensions: tuple[str, ...]) -> tuple[Order, ...]:
+        """Return the order of the rows before, by what is asked for now where it was by what was asked for then."""
+        if told.metrics == previous.metrics:
+            return previous.order if dimensions or told.grain or previous.grain else ()
+        columns = {metric_column(name) for name in previous.metrics}
+        ranked = [order for order in previous.order if order.by in columns]
+        return tuple(replace(order, by=metric_column(told.metrics[0])) for order in ranked[:1] if dimensions and told.metrics)
 
     def _move_back(self, previous: Query, reading: Reading) -> None:
         """Read 前一周, the week before, as before the period asked about last."""
@@ -117,19 +128,6 @@ class FollowUp:
             if previous.period is not None and phrase.text.strip() in words_of("before_that"):
                 before = compared_period(previous.period, Compare.PREVIOUS, previous.to_date)
                 reading.periods[i] = replace(phrase, period=before, to_date=None)
-
-    def _renumbered(self, name: str, reading: Reading) -> str:
-        """Return a metric with the number of days said in its place: 换成30日, day 30 instead."""
-        base, _, _ = name.partition("[")
-        if reading.days is None or reading.metrics:
-            return name
-        if not isinstance(self.model.metric_by_name[base], Retention | RepurchaseWithin | LifetimeValue):
-            raise QueryError(
-                "no_days",
-                Text("What was asked before has no number of days.", "上一问的指标没有天数可改。"),
-                Text("Name the metric as well: “day-30 retention”.", "请同时说明指标，例如“30日留存”。"),
-            )
-        return f"{base}[n={reading.days}]"
 
     def _is_other_place(self, where: Where, filters: Filter | None) -> bool:
         """Say whether a new filter is on another dimension that has the old one's values too (北京 as province and city)."""
@@ -167,6 +165,13 @@ class FollowUp:
             f"沿用上一问：{'；'.join(t.zh for t in kept)}。",
         )
         return (said,)
+
+
+def _moved(part: Filter, previous: Query, period: DateRange | None) -> Filter:
+    """Return a condition on users over another period, where its own was the only one or the same as the question's."""
+    if isinstance(part, UsersWith) and isinstance(part.period, DateRange) and previous.period in (None, part.period):
+        return replace(part, period=period)
+    return part
 
 
 def _parts(filters: Filter | None) -> tuple[Filter, ...]:

@@ -5,26 +5,27 @@ What no rule claims and is not filler is not understood. The rules stand by topi
 
 from collections.abc import Callable
 
+from wenshu.assistant.grammar_age import read_ages
 from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns, read_stages
 from wenshu.assistant.grammar_cohort import read_brackets, read_days, read_maturity, read_staying
+from wenshu.assistant.grammar_compounds import read_compounds
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
+from wenshu.assistant.grammar_counted_people import read_counted_people
+from wenshu.assistant.grammar_distribution import read_distribution, read_spread
 from wenshu.assistant.grammar_funnel import read_funnel
 from wenshu.assistant.grammar_own_numbers import read_own_numbers
 from wenshu.assistant.grammar_paths import read_last_events, read_paths
 from wenshu.assistant.grammar_people import read_doings, read_standings
+from wenshu.assistant.grammar_quotients import read_quotients
 from wenshu.assistant.grammar_ranking import read_chart, read_each, read_ranking, read_shares_and_trends
 from wenshu.assistant.grammar_subjects import (
     read_averages,
     read_counted_groups,
-    read_counted_people,
     read_dimensions,
-    read_distribution,
     read_dropped,
     read_metrics,
     read_money,
     read_nouns,
-    read_quotients,
-    read_spread,
 )
 from wenshu.assistant.grammar_time import (
     read_comparison,
@@ -57,6 +58,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_dropped,
     read_stages,
     read_metrics,
+    read_compounds,
     read_quotients,
     read_money,
     read_counted_people,
@@ -67,6 +69,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_hours,
     read_days,
     read_maturity,
+    read_ages,
     read_conditions,
     read_user_conditions,
     read_chart,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from wenshu.assistant.linker import Target
+from wenshu.assistant.linker import Target, words_of
 from wenshu.assistant.people import newcomers, people
 from wenshu.assistant.reading import Reading, UserCondition
 from wenshu.assistant.timephrases import TimePhrase
@@ -190,9 +190,9 @@ def _unnumbered(targets: tuple[Target, ...]) -> tuple[Target, ...]:
 
 
 def _says_number(reading: Reading, names: set[str]) -> bool:
-    """Say whether a cohort metric is asked for one day (D7 retention), so that weekly cohorts are rows of one rate each."""
+    """Say whether a cohort metric is asked for one day (D7, next-day retention), so that weekly cohorts are rows of one rate each."""
     return any(
-        any(char.isdigit() for char in mention.text)
+        (any(char.isdigit() for char in mention.text) or any(word in mention.text.lower() for word in words_of("next_day")))
         and any(t.name.partition("[")[0] in names for t in mention.of("metric"))
         for mention in reading.mentions
     )

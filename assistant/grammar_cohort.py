@@ -1,11 +1,10 @@
 """Owns the rules about cohorts told in plain words: which share of new users was back on, from or within a day after."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from wenshu.assistant.linker import Target
 from wenshu.assistant.question import normalise
-from wenshu.assistant.reading import Reading
+from wenshu.assistant.reading import Reading, RetentionMode
 from wenshu.semantic_layer.metric_parameters import MOST_DAYS, metric_spec
 from wenshu.semantic_layer.metrics import LifetimeValue, Metric, RepurchaseWithin, Retention
 from wenshu.semantic_layer.model import Model
@@ -18,7 +17,7 @@ class _Day:
     """Hold the day after entry that is asked about, and the positions of its words."""
 
     number: int
-    mode: Literal["on", "on_or_after", "within"]
+    mode: RetentionMode
     used: frozenset[int]
 
 
@@ -94,19 +93,27 @@ def read_days(reading: Reading) -> None:
     """换成30日, LTV of May sign-ups after 120 days: a number of days that stands apart from its metric."""
     timed = [k for k, targets in enumerate(reading.metrics) if _takes_days(reading, targets)]
     alone = all(m.is_filler or m.number is not None or m.is_word("day_unit", "next_day") for m in reading.mentions)
-    apart = not reading.metrics and not reading.steps and (alone or reading.has_word("switch", "so", "only"))
+    apart = not reading.metrics and not reading.steps and (alone or reading.has_word("switch", "so", "only", "rolling"))
     if len(timed) != 1 and not apart:
         return
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("rolling") and reading.free(i):
+            base = reading.metrics[timed[0]][0].name.partition("[")[0] if timed else ""
+            if apart:
+                reading.mode = "on_or_after"
+            elif (name := in_mode(reading.model, reading.model.metric_by_name[base], "on_or_after")) is not None:
+                reading.metrics[timed[0]] = (Target("metric", name),)
+            reading.claim(i)
     for i, mention in enumerate(reading.mentions):
         said = mention.number is not None or mention.is_word("next_day")
         day = _day(reading, i) if said and reading.free(i) else None
         if day is None:
             continue
         if apart:
-            reading.days = day.number
+            reading.days, reading.mode = day.number, reading.mode or day.mode
         else:
             base = reading.metrics[timed[0]][0].name.partition("[")[0]
-            name = _in_mode(reading.model, reading.model.metric_by_name[base], day)
+            name = in_mode(reading.model, reading.model.metric_by_name[base], day.mode)
             if name is None:
                 return
             reading.metrics[timed[0]] = (Target("metric", f"{name}[n={day.number}]"),)
@@ -137,12 +144,12 @@ def _takes_days(reading: Reading, targets: tuple[Target, ...]) -> bool:
     return days and not any(char.isdigit() for mention in named for char in mention.text)
 
 
-def _in_mode(model: Model, metric: Metric, day: _Day) -> str | None:
-    """Return the metric's name or, of a retention, that of the one of the same users which counts the day as it is said."""
+def in_mode(model: Model, metric: Metric, mode: RetentionMode) -> str | None:
+    """Return the metric's name or, of a retention, that of the one of the same users which counts the day so."""
     if not isinstance(metric, Retention):
         return metric.name
     alike = (m for m in model.metrics if isinstance(m, Retention) and (m.start, m.back) == (metric.start, metric.back))
-    return next((m.name for m in alike if m.mode == day.mode), None)
+    return next((m.name for m in alike if m.mode == mode), None)
 
 
 def _is_newcomer(reading: Reading, position: int) -> bool:
@@ -169,7 +176,7 @@ def _day(reading: Reading, position: int) -> _Day | None:
     around = [mentions[k] for k in (first - 1, last + 1) if 0 <= k < len(mentions)]
     words = [normalise(mentions[k].text) for k in used]
     if any(mention.is_word("or_later") for mention in around):
-        mode: Literal["on", "on_or_after", "within"] = "on_or_after"
+        mode: RetentionMode = "on_or_after"
     elif any("内" in word for word in words) or any(mention.is_word("within") for mention in around):
         mode = "within"
     else:

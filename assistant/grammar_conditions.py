@@ -1,12 +1,15 @@
 """Owns the rules about comparisons with a number: of result rows, of an attribute, of a user's own metric."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from sqlglot import exp
+
+from wenshu.assistant.grammar_none import read_none
 from wenshu.assistant.grammar_time import BUCKETS
 from wenshu.assistant.linker import Mention, Target
-from wenshu.assistant.people import newcomers, people
+from wenshu.assistant.naming import done_of, is_person, names_users, rows_counted, rows_of
+from wenshu.assistant.people import people
 from wenshu.assistant.reading import (
     COMPARED_BY,
     JOINING,
@@ -17,11 +20,10 @@ from wenshu.assistant.reading import (
     UserCondition,
     ValueFilter,
 )
-from wenshu.assistant.timephrases import TimePhrase
-from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel
-from wenshu.semantic_layer.model import Model
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation
 from wenshu.semantic_layer.query import Op
 
+MONEY_SIGNS = ("¥", "￥", "$")  # noqa: RUF001
 LARGE = 100  # a number that 过 compares with, rather than counts what was done
 
 
@@ -39,6 +41,7 @@ class Amount:
     dimension: str | None = None
     counted: bool = False
     is_money: bool = False
+    in_days: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +54,15 @@ class Owner:
     where: tuple[ValueFilter, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """Hold what a verb says that users did: the metric that counts its rows, and which of them."""
-
-    metric: Target
-    where: tuple[ValueFilter, ...] = ()
-
-
 def read_conditions(reading: Reading) -> None:
     """超过100万, at least 3, 25到34岁, 5星, above average: of the metric or the attribute beside."""
     for i, mention in enumerate(reading.mentions):
         if mention.number is not None and reading.free(i):
             _read_number(reading, i)
+        elif mention.is_word("negative", "positive") and reading.free(i) and (owner := _owner(reading, i, i, None)) is not None and _has_sign(reading, owner):
+            op = Op.LT if mention.is_word("negative") else Op.GT
+            reading.numbers.append(NumberCondition(metric=owner.metric, op=op, value=0.0, span=(i, i)))
+            reading.claim(i)
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("above", "below") and reading.free(i):
             for j in reading.near(i, +1, 3):
@@ -73,6 +72,11 @@ def read_conditions(reading: Reading) -> None:
                     reading.numbers.append(NumberCondition(metric=owner.metric, op=op, value=kind, span=(i, j)))
                     reading.claim(*(k for k in range(i, j + 1) if k in (i, j) or reading.mentions[k].of("dimension")))
                     break
+
+
+def _has_sign(reading: Reading, owner: Owner) -> bool:
+    """Say whether a metric can be below zero, which a count or a sum of the model's is not."""
+    return bool(owner.metric) and not isinstance(reading.model.metric(owner.metric[0].name), Aggregate)
 
 
 def _read_number(reading: Reading, position: int) -> None:
@@ -87,13 +91,20 @@ def _read_number(reading: Reading, position: int) -> None:
         reading.bound = Bound(value=amount.value, high=amount.high, op=op, metric=owner.metric if owner else (), positions=positions)
     if op is None or owner is None:
         return
+    days = _days_done(reading, owner.metric) if amount.in_days else ()
+    if days and len(reading.metrics) > 1:
+        reading.metrics = [targets for targets in reading.metrics if targets != owner.metric]
+    owner = replace(owner, metric=days) if days else owner
+    if _says_times(reading.mentions[amount.last]) and owner.metric and owner.metric[0].name in set(people(reading.model)):
+        datasets = [leaf.dataset for leaf in reading.model.leaves(owner.metric[0].name)]
+        owner = replace(owner, metric=rows_counted(reading.model, datasets[0]) or owner.metric)  # users who ordered|more than 3 times
     first, last = min(amount.first, span[0]), max(amount.last, span[1])
     if owner.dimension:
         first, last = min(first, owner.position), max(last, owner.position)
     reading.numbers.append(
         NumberCondition(
             metric=owner.metric, dimension=owner.dimension, op=op, value=amount.value, high=amount.high,
-            span=(min(first, owner.position), max(last, owner.position)), counted=amount.counted or _counts_noun(reading, owner, last), where=owner.where,
+            span=(min(first, owner.position), max(last, owner.position)), counted=amount.counted or _counts_noun(reading, owner, last), of_users=bool(days), where=owner.where,
         )
     )  # fmt: skip
     reading.claim(*range(amount.first, amount.last + 1), *used)
@@ -103,6 +114,9 @@ def _read_number(reading: Reading, position: int) -> None:
                 reading.metrics.remove(targets)
     if owner.dimension or not reading.mentions[owner.position].of("metric"):
         reading.claim(owner.position)
+    unit = reading.mentions[amount.last]
+    if _says_times(unit) and amount.last != owner.position and unit.of("metric") in reading.metrics:
+        reading.metrics.remove(unit.of("metric"))  # how many users bought at least 3 |times|
     following = last + 1
     if owner.dimension and following < len(reading.mentions):
         if any(target.name == owner.dimension for target in reading.mentions[following].of("dimension")):
@@ -127,8 +141,13 @@ def _amount(reading: Reading, position: int) -> Amount:
     dimension = next(iter(_attributes(reading, unit)), None) if unit is not None else None
     return Amount(
         value=value, high=high, first=position, last=last, dimension=dimension,
-        counted=(unit or reading.mentions[position]).is_word("count_word"), is_money=unit is not None and unit.is_word("money"),
+        counted=(unit or reading.mentions[position]).is_word("count_word"), is_money=unit is not None and unit.is_word("money") or _has_sign_of_money(reading, position),
+        in_days=unit is not None and unit.is_word("day_unit"),
     )  # fmt: skip
+
+
+def _has_sign_of_money(reading: Reading, position: int) -> bool:
+    return reading.linked.text[: reading.mentions[position].start].rstrip().endswith(MONEY_SIGNS)
 
 
 def _are_neighbours(reading: Reading, value: float, other: int) -> bool:
@@ -205,11 +224,14 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
     """Return what a comparison belongs to: its unit, else the word right after it, before it, or after it further on."""
     if amount is not None and amount.dimension:
         return Owner(position=amount.last, dimension=amount.dimension)
+    if amount is not None and first < amount.first and (adjective := _attributes(reading, reading.mentions[first])):
+        return Owner(position=first, dimension=adjective[0])  # older than 45
     before = reading.beside(first, -1)
     if (
         before is not None
         and (first < (amount.first if amount else last) or (amount is not None and amount.high is not None and not amount.counted))
         and _attributes(reading, reading.mentions[before])
+        and not (reading.mentions[before].of("metric") and names_users(reading))
     ):
         return Owner(position=before, dimension=_attributes(reading, reading.mentions[before])[0])  # aged under 25, aged 25 to 34
     right_after = [last + 1] if last + 1 < len(reading.mentions) and _adjoins(reading, last) else []
@@ -221,49 +243,30 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
         attribute = next(iter(_attributes(reading, mention)), None)
         if attribute and not (mention.of("metric") and (reading.has_groups or names_users(reading))):
             return Owner(position=i, dimension=attribute)
-        if mention.of("metric"):
+        if mention.of("metric") and not (amount is not None and amount.is_money and is_person(reading, i)):
             return Owner(position=i, metric=mention.of("metric"))
         passed = i in right_after and before is not None and bool(reading.mentions[before].of("metric"))
-        if not passed and (counted := rows_of(reading, mention, money=amount is not None and amount.is_money)):
+        if not passed and (counted := rows_of(reading, mention, money=amount is not None and _is_paid(mention, amount))):
             return Owner(position=i, metric=(counted,))
-        if names_users(reading) and (done := done_of(reading, mention)) is not None:
+        if not (passed and mention.is_word("filler")) and names_users(reading) and (done := done_of(reading, mention)) is not None:
             return Owner(position=i, metric=(done.metric,), where=done.where)
     return None
+
+
+def _says_times(mention: Mention) -> bool:
+    """Say whether a mention counts how often something was done (times, twice), not things."""
+    return mention.is_word("count_word") and (mention.is_word("filler") or mention.number is not None)
+
+
+def _is_paid(mention: Mention, amount: Amount) -> bool:
+    """Say whether an amount is money: by its unit, or paid more than 500."""
+    return amount.is_money or (mention.is_word("paying") and not amount.counted)
 
 
 def _adjoins(reading: Reading, position: int) -> bool:
     """Say whether nothing but blanks stands between a mention and the next one."""
     here, following = reading.mentions[position], reading.mentions[position + 1]
     return not reading.linked.text[here.end : following.start].strip()
-
-
-def rows_of(reading: Reading, mention: Mention, *, money: bool = False) -> Target | None:
-    """Return the metric that counts, or with `money` sums, the rows that a noun or a verb names (下单, bought)."""
-    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
-    names = [target.name for target in mention.of("dataset") if target.name not in entities]
-    for metric in reading.model.metrics:
-        if not isinstance(metric, Aggregate) or metric.dataset not in names:
-            continue
-        wanted = Aggregation.SUM if money else Aggregation.COUNT
-        if metric.aggregation is wanted and (not money or metric.unit == reading.model.currency):
-            return Target("metric", metric.name)
-    return None
-
-
-def done_of(reading: Reading, mention: Mention) -> Done | None:
-    """Return what a word says that users did: rows of a dataset (bought), or one of the things a funnel counts (searched)."""
-    if (counted := rows_of(reading, mention)) is not None:
-        return Done(metric=counted)
-    steps = {
-        (step.rows.dataset, step.name)
-        for metric in reading.model.metrics if isinstance(metric, Funnel) for step in (*metric.steps, *metric.choices)
-    }  # fmt: skip
-    targets = tuple(t for t in mention.of("value") if (t.name.rpartition(".")[0], t.value) in steps)
-    for metric in reading.model.metrics:
-        if targets and isinstance(metric, Aggregate) and metric.aggregation is Aggregation.COUNT and metric.where is None:
-            if metric.dataset == targets[0].name.rpartition(".")[0]:
-                return Done(metric=Target("metric", metric.name), where=(ValueFilter(mentions=(targets,)),))
-    return None
 
 
 def _means_exactly(reading: Reading, amount: Amount, owner: Owner) -> bool:
@@ -273,14 +276,6 @@ def _means_exactly(reading: Reading, amount: Amount, owner: Owner) -> bool:
     before = reading.beside(amount.first, -1)
     chosen = any(is_person(reading, k) for k in reading.near(amount.last, +1, 1))
     return amount.counted and before == owner.position and bool(owner.metric) and chosen
-
-
-def is_person(reading: Reading, position: int) -> bool:
-    """Say whether a mention names users or counts them, all of them or those who came in a period."""
-    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
-    mention = reading.mentions[position]
-    came = mention.is_word("entered") and any(t.name in set(newcomers(reading.model)) for t in mention.of("metric"))
-    return came or any(target.name in entities for target in mention.of("dataset")) or reading.is_people(mention)
 
 
 def _benchmark(reading: Reading, position: int, other: int) -> Literal["average", "total"] | None:
@@ -298,32 +293,34 @@ def read_user_conditions(reading: Reading) -> None:
     for number in list(reading.numbers):
         if not number.metric or number.value == "total":
             continue
+        if number.metric[0].name == reading.everyone and not reading.has_groups:
+            reading.numbers.remove(number)
+            reading.claimed -= {k for k in range(number.span[0], number.span[1] + 1) if reading.mentions[k].number is not None}
+            continue  # households over 45: a number of what?
         if _chooses_users(reading, number):
             reading.numbers.remove(number)
             _choose_users(reading, number)
-        elif not number.counted and not reading.has_groups and (attribute := _money_of(reading, number)):
+        elif not number.counted and (not reading.has_groups or _says_money(reading, number)) and (attribute := _money_of(reading, number)):
             reading.numbers.remove(number)
             reading.numbers.append(
                 NumberCondition(dimension=attribute, op=number.op, value=number.value, high=number.high)
             )
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("none") and reading.free(i):
-            _read_none(reading, i)
+            read_none(reading, i)
         grain = next((grain for name, grain in BUCKETS.items() if mention.is_word(name)), None)
         if grain is not None and any(number.metric for number in reading.numbers) and not reading.has_groups:
             reading.grain = grain  # days with GMV below 50k
             reading.claim(i)
 
 
-def names_users(reading: Reading) -> bool:
-    return any(is_person(reading, k) for k in range(len(reading.mentions)))
-
-
 def _chooses_users(reading: Reading, number: NumberCondition) -> bool:
     """Say whether users are named right beside a condition, or anywhere where there are no groups it could choose."""
     first, last = number.span
-    around = (*reading.near(first, -1, 2), *reading.near(last, +1, 1))
-    beside = any(is_person(reading, k) or _counts_people(reading, k, number) for k in around)
+    if first and reading.mentions[first - 1].is_word("how_many"):
+        return False  # how many |orders over 1000| did customers place
+    around = (*reading.near(first, -1, 2), first, *reading.near(last, +1, 1))
+    beside = number.of_users or any(is_person(reading, k) or _counts_people(reading, k, number) for k in around)
     return beside or (names_users(reading) and not reading.has_groups)
 
 
@@ -331,6 +328,18 @@ def _counts_people(reading: Reading, position: int, number: NumberCondition) -> 
     """Say whether a mention counts users by what they did, and is not what the condition is on (buyers with two orders)."""
     metric = reading.mentions[position].of("metric")
     return metric != number.metric and any(target.name in set(people(reading.model)) for target in metric)
+
+
+def _days_done(reading: Reading, metric: tuple[Target, ...]) -> tuple[Target, ...]:
+    """Return the metric that counts the days on which the users of a metric did what it counts."""
+    model, counted = reading.model, set(people(reading.model))
+    datasets = {leaf.dataset for target in metric if target.name in counted for leaf in model.leaves(target.name)}
+    days = (
+        m.name for m in model.metrics
+        if isinstance(m, Aggregate) and m.dataset in datasets and m.aggregation is Aggregation.COUNT_DISTINCT
+        and m.where is None and m.expr is not None and m.expr.find(exp.Tuple) and m.expr.find(exp.Cast)
+    )  # fmt: skip
+    return tuple(Target("metric", name) for name in list(days)[:1])
 
 
 def _choose_users(reading: Reading, number: NumberCondition) -> None:
@@ -342,7 +351,7 @@ def _choose_users(reading: Reading, number: NumberCondition) -> None:
         reading.users_with.append(UserCondition(metric=metric, op=Op.LE, value=number.high, where=where))
     else:
         reading.users_with.append(UserCondition(metric=metric, op=number.op, value=float(number.value), where=where))
-    _forget(reading, metric)
+    reading.forget(metric)
 
 
 def _rows_within(reading: Reading, number: NumberCondition) -> tuple[ValueFilter, ...]:
@@ -358,16 +367,15 @@ def _rows_within(reading: Reading, number: NumberCondition) -> tuple[ValueFilter
     return tuple(found)
 
 
-def _forget(reading: Reading, metric: tuple[Target, ...]) -> None:
-    """Take back a metric that is named for a condition only."""
-    if metric in reading.metrics and sum(m.of("metric") == metric for m in reading.mentions) == 1:
-        reading.metrics.remove(metric)
+def _says_money(reading: Reading, number: NumberCondition) -> bool:
+    said = range(number.span[0], number.span[1] + 1)
+    return any(reading.mentions[k].is_word("money") or (reading.mentions[k].number is not None and _has_sign_of_money(reading, k)) for k in said)
 
 
 def _money_of(reading: Reading, number: NumberCondition) -> str | None:
     """Return the amount that one thing has, where a condition on the number of things can only mean it (orders over 1k)."""
     named = {t.name for m in reading.mentions if m.of("metric") == number.metric for t in m.of("dataset")}
-    if any(reading.mentions[k].is_word("money") for k in range(number.span[0], number.span[1] + 1)):
+    if _says_money(reading, number):
         leaves = (leaf for target in number.metric for leaf in reading.model.leaves(target.name))
         named |= {leaf.dataset for leaf in leaves if leaf.aggregation is Aggregation.COUNT}
     amounts = [
@@ -376,81 +384,3 @@ def _money_of(reading: Reading, number: NumberCondition) -> str | None:
         if d.dataset in named and d.type == "number" and d.unit == reading.model.currency
     ]
     return amounts[0] if len(amounts) == 1 else None
-
-
-def _read_none(reading: Reading, position: int) -> None:
-    """没有下单, never bought: users whose own count is zero, over the period right before the words or the question's."""
-    if not names_users(reading) and _names_other_things(reading):
-        return  # 一件都没卖出去的商品: products, not users
-    for owner in (*reading.near(position, +1, 2), *_done_before(reading, position)):
-        mention = reading.mentions[owner]
-        done = done_of(reading, mention) if names_users(reading) else None
-        counted = done.metric if done is not None else rows_of(reading, mention)
-        metric = mention.of("metric") or ((counted,) if counted else ())
-        doers = {name: leaf.dataset for name in people(reading.model) for leaf in reading.model.leaves(name)}
-        two = len({p.period for p in reading.periods}) > 1
-        if two and metric and metric[0].name in doers and not reading.is_people(mention):
-            metric = _rows_counted(reading.model, doers[metric[0].name]) or metric  # 没再|下单的用户
-        if metric and not reading.is_people(mention):
-            where = done.where if done is not None and not mention.of("metric") else ()
-            period = next((p for p in reading.periods if _stands_after(reading, p, position)), None)
-            period = period or next((p for p in reading.periods if _stands_before(reading, p, position)), None)
-            if period is None and two:
-                period = next((p for p in reading.periods if _stands_after(reading, p, owner)), None)
-            if period is not None and (reading.users_with or two):
-                reading.periods.remove(period)  # of this condition alone, not of the others
-            reading.users_with.append(UserCondition(metric=metric, op=Op.EQ, value=0, period=period, where=where))
-            _forget(reading, metric)
-            if period is not None and period not in reading.periods and reading.periods:
-                _count_doers(reading, position, metric)
-            named = {target.name for target in mention.of("dataset")}
-            again = (
-                k for k in reading.near(owner, +1, 1) if named & {t.name for t in reading.mentions[k].of("dataset")}
-            )
-            but = (k for k in reading.near(position, -1, 1) if reading.mentions[k].is_word("but"))
-            reading.claim(position, owner, *again, *but)
-            return
-
-
-def _rows_counted(model: Model, dataset: str) -> tuple[Target, ...]:
-    """Return the metric that counts what the users of a dataset did."""
-    counts = (m.name for m in model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.COUNT and m.dataset == dataset)
-    return tuple(Target("metric", name) for name in list(counts)[:1])
-
-
-def _count_doers(reading: Reading, position: int, metric: tuple[Target, ...]) -> None:
-    """Count those who did in one period what they did not do in another: bought in September but not in October."""
-    datasets = {leaf.dataset for target in metric for leaf in reading.model.leaves(target.name)}
-    earlier = [m for m in reading.mentions[:position] if datasets & {t.name for t in m.of("dataset")}]
-    named = [m for m in reading.mentions[:position] if m.of("metric") and m.of("metric") in reading.metrics]
-    if len(datasets) == 1 and (earlier or named) and not any(not reading.is_people(m) for m in named):
-        doers = tuple(Target("metric", name) for name in people(reading.model, *datasets))
-        reading.metrics = [doers] if doers else reading.metrics
-    reading.claim(*(k for k, m in enumerate(reading.mentions[:position]) if m.is_word("but", "both_of") and not m.of("metric")))
-
-
-def _names_other_things(reading: Reading) -> bool:
-    """Say whether the question is about things that are no users and none of what they did: products, campaigns."""
-    model = reading.model
-    entities = {dataset.name for dataset in model.datasets if dataset.entity}
-    done = {r.many for r in model.relationships if r.one in entities}
-    return any(t.name not in entities | done for m in reading.mentions for t in m.of("dataset"))
-
-
-def _done_before(reading: Reading, position: int) -> Iterator[int]:
-    """Yield the position of what was done before, where “but not” is followed by another period only."""
-    following = next(iter(reading.near(position, +1, 1)), None)
-    if following is not None and reading.mentions[following].time in reading.periods:
-        yield from (k for k in reading.near(position, -1, 4) if done_of(reading, reading.mentions[k]) is not None)
-
-
-def _stands_after(reading: Reading, phrase: TimePhrase, position: int) -> bool:
-    """Say whether a period stands right after a position (but not|in October)."""
-    after = reading.beside(position, +1)
-    return after is not None and reading.mentions[after].time is phrase
-
-
-def _stands_before(reading: Reading, phrase: TimePhrase, position: int) -> bool:
-    """Say whether a period stands right before a position (最近60天|没有购买)."""
-    before = reading.beside(position, -1)
-    return before is not None and reading.mentions[before].time is phrase

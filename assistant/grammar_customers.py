@@ -6,9 +6,9 @@ A number that is predicted from customers' own behaviour may be asked for by nam
 import re
 from typing import TYPE_CHECKING, Literal
 
-from wenshu.assistant.grammar_conditions import is_person
 from wenshu.assistant.grammar_subjects import after_by
 from wenshu.assistant.linker import LinkedQuestion, Target
+from wenshu.assistant.naming import is_person
 from wenshu.assistant.people_list import likely_people
 from wenshu.assistant.planner import Investigation, Plan, Refusal
 from wenshu.assistant.reading import Reading

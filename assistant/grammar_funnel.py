@@ -1,6 +1,6 @@
 """Owns the rule about funnels: which steps, in which order and within what time."""
 
-from wenshu.assistant.grammar_conditions import is_person
+from wenshu.assistant.naming import is_person
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PATH
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, PeriodReturn
@@ -98,7 +98,10 @@ def _chain(reading: Reading, start: int, steps: Steps, adjacent: bool) -> Chain:
     while here is not None:
         mention = reading.mentions[here]
         step = _step_at(reading, here, steps)
-        joined = joined or reading.linked.text[reading.mentions[chain[-1][0]].end : mention.start].strip() in COMMAS
+        comma = reading.linked.text[reading.mentions[chain[-1][0]].end : mention.start].strip() in COMMAS
+        if comma and _step_at(reading, start, steps) is None:
+            return []  # revenue, |paid orders|, buyers: metrics
+        joined = joined or comma
         if step is None and joined:
             step = _step_in(reading, here, steps) or _last_step(reading, here)
         if step is not None and (joined or adjacent):

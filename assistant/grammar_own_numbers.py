@@ -5,9 +5,10 @@ A model has such a number as a dimension `<metric>_of_user`.
 
 from collections.abc import Iterator
 
-from wenshu.assistant.grammar_conditions import is_person
-from wenshu.assistant.grammar_subjects import banded
+from wenshu.assistant.grammar_distribution import banded
+from wenshu.assistant.grammar_subjects import after_by
 from wenshu.assistant.linker import Mention, Target
+from wenshu.assistant.naming import is_person
 from wenshu.assistant.people import people
 from wenshu.assistant.reading import NumberCondition, Reading
 from wenshu.semantic_layer.metrics import Aggregate, Ratio
@@ -56,7 +57,10 @@ def _named(reading: Reading, mention: Mention, owns: dict[str, Own]) -> str | No
 def _is_grouped(reading: Reading, position: int, name: str, owns: dict[str, Own]) -> bool:
     """Say whether users are asked for by the number: after 按/by, or as a distribution of something that users have."""
     mention, before = reading.mentions[position], reading.beside(position, -1)
-    after_by = (
+    split = any(after_by(reading, k) and m.of("dimension") for k, m in enumerate(reading.mentions[:position]))
+    if before is not None and reading.mentions[before].is_word("severally") and split:
+        return False  # 不同设备的用户|各|下了多少单
+    grouped = (
         before is not None and reading.mentions[before].is_word("by") and not mention.of("dataset")
         and not reading.has_word("most", "least", "rank", "descending", "ascending")
     )  # fmt: skip
@@ -68,7 +72,7 @@ def _is_grouped(reading: Reading, position: int, name: str, owns: dict[str, Own]
     others = any(
         m.of("metric") and m is not mention and not _is_people(reading, k) for k, m in enumerate(reading.mentions)
     )
-    return (after_by and of_people and not others) or bool(in_words) or (of_users and reading.has_word("distribution"))
+    return (grouped and of_people and not others) or bool(in_words) or (of_users and reading.has_word("distribution"))
 
 
 def _counted(reading: Reading, position: int, owns: dict[str, Own]) -> str | None:

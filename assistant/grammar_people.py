@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from wenshu.assistant.grammar_conditions import Done, done_of, is_person, names_users
 from wenshu.assistant.linker import Target
+from wenshu.assistant.naming import Done, done_of, is_person, names_users
 from wenshu.assistant.people import people
 from wenshu.assistant.reading import MULTIPLIERS, Reading, UserCondition, ValueFilter
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Repurchase

@@ -84,13 +84,16 @@ def read_each(reading: Reading) -> None:
 
 
 def _limit_beside(reading: Reading, position: int) -> int | None:
-    for beside in (*reading.near(position, +1, 1), *reading.near(position, -1, 1)):
+    before = list(reading.near(position, -1, 2))
+    before = before[1:] if before and reading.mentions[before[0]].is_word("equals") else before[:1]  # which 3 are highest
+    for beside in (*reading.near(position, +1, 1), *before):
         mention = reading.mentions[beside]
         if (
             mention.number is not None
             and reading.free(beside)
             and mention.number == int(mention.number)
             and 0 < mention.number <= 1000
+            and not (normalise(reading.mentions[position].text) == "后" and any(reading.mentions[k].is_word("day_unit") for k in reading.near(beside, +1, 1)))
         ):
             return beside
     return None

@@ -2,22 +2,27 @@
 
 from sqlglot import exp
 
-from wenshu.assistant.grammar_conditions import done_of, is_person, rows_of
-from wenshu.assistant.linker import Mention, Target
+from wenshu.assistant.grammar_distribution import banded
+from wenshu.assistant.linker import Mention, Target, words_of
+from wenshu.assistant.naming import done_of, is_person, rows_of
 from wenshu.assistant.people import newcomers, people, subject
-from wenshu.assistant.reading import COMPARED_BY, Reading, ValueFilter
+from wenshu.assistant.reading import Reading, ValueFilter
 from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
     AverageOver,
     Lifecycle,
+    LifetimeValue,
     Metric,
     Ratio,
+    Retention,
 )
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Grain
 
 BY_RULE = ("算", "来算", "计算", "口径", "标准", "模型", "定义")
+
+WHOSE = ("of", "from", "by", "for", "on")
 
 
 def read_averages(reading: Reading) -> None:
@@ -41,6 +46,12 @@ def read_averages(reading: Reading) -> None:
                 break
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("average") and reading.free(i):
+            for k in (*reading.near(i, -1, 1), *reading.near(i, +1, 1)):
+                of = {(target.name, target.grain) for target in reading.mentions[k].of("metric") if target.grain}
+                over = next((m for m in reading.model.metrics if isinstance(m, AverageOver) and (m.metric, m.over) in of), None)
+                if over is not None and reading.free(k) and reading.free(i):
+                    reading.metrics.append((Target("metric", over.name),))  # 日活|平均
+                    reading.claim(i, k)
             named = [t.name for k in reading.near(i, +1, 2) for t in reading.mentions[k].of("metric")]
             if named and isinstance(reading.model.metric_by_name.get(named[0]), Ratio | AverageOver):
                 reading.claim(i)  # on average, how many orders a buyer places
@@ -54,67 +65,14 @@ def _says_average(reading: Reading, position: int) -> bool:
     return reading.free(position) and reading.mentions[position].is_word("average")
 
 
-def read_distribution(reading: Reading) -> None:
-    """订单金额分布, distribution of ratings: rows by the attribute beside, in its bands where it has them."""
-    for i, mention in enumerate(reading.mentions):
-        if not mention.is_word("distribution") or not reading.free(i):
-            continue
-        for k in (*(k for k in reading.near(i, -1, 2)), *reading.near(i, +1, 1)):
-            numeric = {d.name for d in reading.model.dimensions if d.type == "number"}
-            name = next((t.name for t in reading.mentions[k].of("dimension") if t.name in numeric), None)
-            if name is not None and reading.free(k):
-                reading.dimensions.append(banded(reading.model, name))
-                reading.claim(
-                    *(j for j, m in enumerate(reading.mentions) if any(t.name == name for t in m.of("dimension")))
-                )
-                break
-        plain = any(m.of("dimension") and not m.of("metric", "dataset") for m in reading.mentions)
-        if reading.dimensions or plain or reading.parts:
-            reading.spread = True
-            reading.claim(i)
-
-
-def banded(model: Model, name: str) -> str:
-    """Return the bands of a number as a dimension, or the number where the model cuts none."""
-    number = next(d for d in model.dimensions if d.name == name)
-    return next(
-        (d.name for d in model.dimensions if d.bands and d.dataset == number.dataset and d.expr == number.expr), name
-    )
-
-
-def read_spread(reading: Reading) -> None:
-    """分布 without a metric: count the things that the attribute belongs to."""
-    if not reading.spread or reading.metrics or not reading.dimensions:
-        return
-    datasets = [d.dataset for d in reading.model.dimensions if d.name == reading.dimensions[0]]
-    entities = [dataset.name for dataset in reading.model.datasets if dataset.entity]
-    if any(noun not in (*datasets, *entities) for noun in reading.nouns):
-        return  # 购买的品类分布: of orders, of units, of buyers?
-    named = next((dataset for dataset in datasets if dataset in reading.nouns), datasets[0])
-    whose = reading.model.dataset_by_name[named]
-    own = next((d.name.removesuffix("_of_user") for d in whose.dimensions if d.name.endswith("_of_user")), None)
-    leaf = reading.model.metric_by_name.get(own) if own else None
-    if isinstance(leaf, Aggregate):
-        reading.metrics.append(tuple(Target("metric", name) for name in people(reading.model, leaf.dataset)))
-        return
-    counted = reading.everyone if whose.entity or whose.is_segment else _rows_with(reading.model, named)
-    if counted is not None:
-        reading.metrics.append((Target("metric", counted),))
-
-
-def _rows_with(model: Model, dataset: str) -> str | None:
-    """Return the metric that counts a dataset's rows, or those of the rows that it describes one by one."""
-    described = [dataset, *(r.many for r in model.relationships if r.one == dataset)]
-    for name in described:
-        for metric in model.metrics:
-            if isinstance(metric, Aggregate) and metric.dataset == name and metric.aggregation is Aggregation.COUNT:
-                return metric.name
-    return None
-
-
 def read_dropped(reading: Reading) -> None:
     """去掉渠道限制, all channels: an earlier filter or group that no longer holds."""
     for i, mention in enumerate(reading.mentions):
+        if mention.is_word("unsplit"):
+            reading.unsplit = True
+            following = reading.beside(i, +1)
+            split = following is not None and reading.mentions[following].of("dimension")
+            reading.claim(i, *([following] if split and following is not None else []))
         if not mention.is_word("unlimited"):
             continue
         following = reading.beside(i, +1)
@@ -150,6 +108,12 @@ def read_metrics(reading: Reading) -> None:
             continue
         if (leading := _leading_dimension(reading, i)) is not None:
             reading.dimensions.append(leading)
+            if mention.text.isascii():
+                reading.claim(i)
+                continue
+        elif _is_whose(reading, i) and not mention.of("dataset") and _says_no_more(reading, i):
+            reading.claim(i)  # orders of users acquired via WeChat
+            continue
         elif _is_noun(reading, i) or _is_part(reading, i) or _is_unknown_split(reading, i):
             continue
         if (rows := _rows_of_another(reading, i)) is not None:
@@ -159,6 +123,11 @@ def read_metrics(reading: Reading) -> None:
             continue
         if reading.is_people(mention) and mention.of("dataset") and _is_kept(reading, i):
             continue  # only iOS users
+        if reading.is_people(mention) and any(word in mention.text.lower() for word in words_of("how_many")) and _counts_people_already(reading, i):
+            reading.claim(i)
+            continue  # 拉新|上周|多少人, how many users|did each campaign reach
+        if reading.is_people(mention) and _counts_part_beside(reading, i):
+            continue  # 新客|有多少人
         if mention.is_word("how_much") and _speaks_of_people(reading):
             continue  # 女用户花了多少钱 is what they spent, not what was spent on campaigns
         if reading.spread and any(t.name in reading.dimensions for t in mention.of("dimension")):
@@ -173,7 +142,12 @@ def read_metrics(reading: Reading) -> None:
 def read_money(reading: Reading) -> None:
     """买了多少钱, how much money did we make: the model's first sum of money, or that of the rows named."""
     for i, mention in enumerate(reading.mentions):
-        if not mention.is_word("how_much") or not reading.free(i) or reading.metrics:
+        if not mention.is_word("how_much") or not reading.free(i):
+            continue
+        anyone = [targets for targets in reading.metrics if any(target.name == reading.everyone for target in targets)]
+        if not any(m.is_word("how_many") and not m.is_word("how_much") for m in reading.mentions):
+            reading.metrics = [targets for targets in reading.metrics if targets not in anyone]  # how much did users pay
+        if reading.metrics and not _asks_besides(reading, i):
             continue
         sums = [m for m in reading.model.metrics if _is_money(reading.model, m)]
         named = [target for m in reading.mentions if (target := rows_of(reading, m, money=True)) is not None]
@@ -185,94 +159,16 @@ def read_money(reading: Reading) -> None:
             reading.claim(i)
 
 
-def read_quotients(reading: Reading) -> None:
-    """付费人数占活跃的比例, buyers as a share of active users: the ratio in the model of the one to the other."""
-    for i, mention in enumerate(reading.mentions):
-        if not mention.is_word("share", "of_all") or not reading.free(i):
-            continue
-        above = {t.name for k in reading.near(i, -1, 2) for t in reading.mentions[k].of("metric")}
-        below = next(((k, reading.mentions[k].of("metric")) for k in reading.near(i, +1, 1)), None)
-        whole = _whole_before(reading, i)
-        if whole is not None and _ratio(reading.model, above, whole[1]) is not None:
-            below = whole
-            above -= {t.name for t in whole[1]}
-        if below is None or not above or not below[1] or above & {t.name for t in below[1]}:
-            if above and _of_all(reading, i, above):
-                return
-            continue
-        if (ratio := _ratio(reading.model, above, below[1])) is None:
-            reading.claimed.discard(below[0])
-            continue
-        reading.metrics = [targets for targets in reading.metrics if targets != below[1]]
-        joined = any(reading.mentions[k].is_word("and") for k in reading.near(i, -1, 1))
-        if not joined:
-            reading.metrics = [ts for ts in reading.metrics if not {t.name for t in ts} & above]
-        reading.metrics.append((Target("metric", ratio),))
-        reading.claim(i, *(k for k, m in enumerate(reading.mentions) if m.is_word("share")))
-
-
-def _ratio(model: Model, above: set[str], below: tuple[Target, ...]) -> str | None:
-    """Return the ratio in the model of one of the metrics above to what stands below."""
-    names = {target.name for target in below}
-    return next((m.name for m in model.metrics if isinstance(m, Ratio) and m.numerator in above and m.denominator in names), None)
-
-
-def _whole_before(reading: Reading, position: int) -> tuple[int, tuple[Target, ...]] | None:
-    """Return the metric that a part of it was named within: GMV里|活动归因的|占多大比例."""
-    whole, *rest = (k for k in (*reversed(list(reading.near(position, -1, 3))), position) if k == position or reading.mentions[k].of("metric"))
-    between = reading.linked.text[reading.mentions[whole].end :].lstrip()
-    return (whole, reading.mentions[whole].of("metric")) if len(rest) > 1 and between.startswith(("里", "中", "当中", "之中")) else None
-
-
-def _of_all(reading: Reading, position: int, above: set[str]) -> bool:
-    """Read 用券订单|占全部订单的比例, coupon orders as a share of all orders, as the rate in the model that it is.
-
-    Where no groups or parts are named that could have a share, a share can be nothing else (每月用券订单占比).
-    """
-    alone = not any(m.of("dimension", "value") and not m.of("metric") for m in reading.mentions)
-    if not alone and not any(word in reading.mentions[position].text.lower() for word in ("全部", "总", "all")):
-        return False
-    if any(reading.mentions[k].of("dataset") for k in reading.near(position, -1, 1)):
-        return False  # 周末订单占全部订单: which orders is said by other words
-    model = reading.model
-    for metric in model.metrics:
-        if not isinstance(metric, Ratio) or metric.numerator not in above or metric.unit != "%":
-            continue
-        parts = [[(leaf.dataset, leaf.aggregation) for leaf in model.leaves(name)] for name in (metric.numerator, metric.denominator)]
-        if parts[0] == parts[1]:
-            reading.metrics = [ts for ts in reading.metrics if not {t.name for t in ts} & above]
-            reading.metrics.append((Target("metric", metric.name),))
-            reading.claim(position)
-            return True
-    return False
-
-
-def read_counted_people(reading: Reading) -> None:
-    """有几个人下过单, how many users signed up: people counted by what they did, where only people are asked for."""
-    for i, mention in enumerate(reading.mentions):
-        if not mention.is_word("how_many") or reading.metrics or not reading.everyone:
-            continue
-        for beside in (_counted(reading, i), reading.beside(i, -1)):  # 有几个人下过单, 付过款的用户有几位
-            if beside is not None and is_person(reading, beside) and reading.free(beside):
-                reading.metrics.append((Target("metric", reading.everyone),))
-                reading.claim(i, beside)
-                break
-    entered = any(m.is_word("entered") and reading.free(i) for i, m in enumerate(reading.mentions))
-    if not entered or not reading.metrics or any(rows_of(reading, mention) for mention in reading.mentions):
-        return
-    for k, targets in enumerate(reading.metrics):
-        if any(target.name == reading.everyone for target in targets):
-            reading.metrics[k] = tuple(Target("metric", name) for name in newcomers(reading.model)) or targets
-
-
-def _counted(reading: Reading, position: int) -> int | None:
-    """Return what stands after “how many”, past what says which of them: 有多少|35|岁|及以上|的人, 多少|位|女|顾客."""
-    for k in reading.near(position, +1, 6):
-        mention = reading.mentions[k]
-        said = mention.number is not None or mention.is_word("count_word", *COMPARED_BY) or mention.of("value")
-        if not (said or (mention.of("dimension") and not mention.of("dataset"))):
-            return k
-    return None
+def _asks_besides(reading: Reading, position: int) -> bool:
+    """Say whether how much is asked for besides how many: 有多少人下单，|一共花了多少钱."""
+    before = reading.linked.text[: reading.mentions[position].start]
+    clause = before[max(before.rfind(mark) for mark in ",，、") + 1 :]  # noqa: RUF001
+    start = len(before) - len(clause)
+    metrics = [reading.model.metric_by_name.get(t.name) for targets in reading.metrics for t in targets[:1]]
+    counts = (Aggregation.COUNT, Aggregation.COUNT_DISTINCT)
+    counted = all(isinstance(m, Aggregate) and m.aggregation in counts for m in metrics)
+    alone = not any(m.of("metric") and m.start >= start for i, m in enumerate(reading.mentions) if i != position)
+    return 0 < start and counted and alone and not reading.users_with
 
 
 def _is_kept(reading: Reading, position: int) -> bool:
@@ -285,8 +181,9 @@ def _is_kept(reading: Reading, position: int) -> bool:
 def _speaks_of_people(reading: Reading) -> bool:
     """Say whether users are named, by a noun, a pronoun or an attribute of theirs."""
     own = {d.name for d in reading.model.datasets if d.entity or d.is_segment}
+    counted = set(people(reading.model))
     return reading.has_word("they") or any(
-        is_person(reading, k) or own & {t.name.rpartition(".")[0] for t in mention.of("value")}
+        any(target.name in counted for target in mention.of("metric")) or is_person(reading, k) or own & {t.name.rpartition(".")[0] for t in mention.of("value")}
         for k, mention in enumerate(reading.mentions)
     )
 
@@ -297,17 +194,27 @@ def _is_unknown_split(reading: Reading, position: int) -> bool:
     if before is None or not reading.mentions[before].is_word("by"):
         return False
     groups = any(m.of("dimension") and not m.of("metric") for m in reading.mentions) or reading.grain or reading.parts
-    return not groups and not reading.has_word("most", "least", "rank", "which", "so")
+    return not groups and not reading.has_word("most", "least", "rank", "which", "so", "switch")
 
 
 def _leading_dimension(reading: Reading, position: int) -> str | None:
     """Return the dimension that a metric's name begins with where groups are named (各|活动带来的成交额)."""
     before, mention = reading.beside(position, -1), reading.mentions[position]
-    if before is None or not reading.mentions[before].is_word("by") or mention.of("dimension"):
+    if before is None or not reading.mentions[before].is_word("by", "which") or mention.of("dimension"):
         return None
     text = mention.text.lower()
+    if text.isascii():  # which |product sold| the most units
+        others = any(m.of("metric") for m in reading.mentions[position + 1 :])
+        words = {d.name: (d.label.en, d.name) for d in reading.model.dimensions if d.dataset not in _facts(reading.model)}
+        begins = (name for name, said in words.items() if any(text.startswith(f"{word.lower()} ") for word in said))
+        return next(begins, None) if others and reading.mentions[before].is_word("which") else None
     named = {d.name: (d.label.zh, *d.synonyms) for d in reading.model.dimensions if d.dataset not in _facts(reading.model)}
-    return next((name for name, words in named.items() if any(len(w) > 1 and text.startswith(w.lower()) and "的" in text for w in words)), None)
+    rest = {said.lower() for t in mention.of("metric") if (m := reading.model.metric_by_name.get(t.name)) for said in (m.label.zh, *m.synonyms)}
+    for name, spoken in named.items():
+        for word in (w.lower() for w in spoken if len(w) > 1 and text.startswith(w.lower())):
+            if "的" in text or "多少" in text or text.removeprefix(word) in rest:  # 各活动|成本
+                return name
+    return None
 
 
 def _facts(model: Model) -> set[str]:
@@ -318,25 +225,39 @@ def _facts(model: Model) -> set[str]:
 
 def _is_noun(reading: Reading, position: int) -> bool:
     """Say whether a word that names things and counts them (orders) is only what another metric is about."""
+    if _is_whose(reading, position):
+        return True
     if not reading.mentions[position].of("dataset"):
         return False
     if any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1)):
         return False
     if _is_listed(reading, position):
         return False  # orders, refund rate and AOV
-    if _is_whose(reading, position):
-        return True
-    return any(mention.of("metric") and not mention.of("dataset") for mention in reading.mentions) or reading.has_word(
-        "vague"
-    )
+    before = reading.beside(position, -1)
+    if before is not None and reading.mentions[before].text.lower() in ("how many", "多少") and not reading.is_people(reading.mentions[position]):
+        return False  # how many |orders| and how much revenue
+    others = (k for k, m in enumerate(reading.mentions) if m.of("metric") and not m.of("dataset"))
+    split = (k for k in others if not (reading.mentions[k].of("dimension") and after_by(reading, k)))  # trips by |store|
+    return any(not _is_whose(reading, k) for k in split) or reading.has_word("vague")
 
 
 def _is_whose(reading: Reading, position: int) -> bool:
-    """Say whether people are only whose rows are counted: orders of Douyin users."""
+    """Say whether people or things are only whose rows are counted: orders of Douyin users, 5-star reviews of beauty products."""
     mentions, before = reading.mentions, position - 1
     while before > 0 and mentions[before].of("value"):
         before -= 1
-    return reading.is_people(mentions[position]) and before > 0 and mentions[before].text.lower() in ("of", "from") and bool(mentions[before - 1].of("metric"))
+    came = any(target.name in set(newcomers(reading.model)) for target in mentions[position].of("metric")) and not mentions[position].of("value")
+    person = reading.is_people(mentions[position]) or is_person(reading, position) or came
+    things = {target.name for target in mentions[position].of("dataset")}
+    kept = any(t.name.rpartition(".")[0] in things for k in range(before + 1, position) for t in mentions[k].of("value"))
+    return (person or kept) and before > 0 and mentions[before].text.lower() in WHOSE and bool(mentions[before - 1].of("metric"))
+
+
+def _says_no_more(reading: Reading, position: int) -> bool:
+    """Say whether newcomers are all users of a value named after, or those that a cohort metric is about by itself."""
+    named = (target.name for targets in reading.metrics for target in targets)
+    of_cohorts = any(isinstance(reading.model.metric(name), Retention | LifetimeValue) for name in named)
+    return of_cohorts or any(reading.mentions[k].of("value") for k in reading.near(position, +1, 1))
 
 
 def _is_listed(reading: Reading, position: int) -> bool:
@@ -352,12 +273,42 @@ def _is_part(reading: Reading, position: int) -> bool:
     """Say whether a word that counts a part of the users (新客) is that part of what another metric counts."""
     if not reading.mentions[position].of("value"):
         return False
-    others = [k for k, m in enumerate(reading.mentions) if k != position and m.of("metric") and not m.of("value")]
+    before = reading.beside(position, -1)
+    if before is not None and reading.mentions[before].is_word("only") and not any(m.of("metric") and not m.of("value") for m in reading.mentions):
+        return True  # only|orders with a coupon: of what was asked before
+    others = [
+        k for k, m in enumerate(reading.mentions)
+        if k != position and m.of("metric") and not m.of("value") and not reading.is_people(m)
+    ]  # fmt: skip
     if _is_one_of_two(reading, position):
         return True
     joined = any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1))
     joined = joined or _is_listed(reading, position)
     return reading.has_word("among") or bool(others) and not joined
+
+
+def _counts_part_beside(reading: Reading, position: int) -> bool:
+    """Say whether people are counted right after a word that counts a part of them itself."""
+    for k in reading.near(position, -1, 1):
+        mention = reading.mentions[k]
+        if mention.of("metric") and mention.of("value") and mention.of("metric") in reading.metrics:
+            reading.claim(position)
+            return True
+    return False
+
+
+def _counts_people_already(reading: Reading, position: int) -> bool:
+    """Say whether another metric of the question counts people of some kind, with no “and” or comma between."""
+    kinds = {*people(reading.model), *newcomers(reading.model)} - {reading.everyone}
+    for k, mention in enumerate(reading.mentions):
+        if not any(target.name in kinds for target in mention.of("metric")[:1]) or reading.is_people(mention):
+            continue
+        first, second = sorted((k, position))
+        between = reading.linked.text[reading.mentions[first].end : reading.mentions[second].start]
+        joined = any(reading.mentions[n].is_word("and") for n in range(first, second))
+        if not joined and not any(mark in between for mark in ",，、;；。"):  # noqa: RUF001
+            return True
+    return False
 
 
 def _is_one_of_two(reading: Reading, position: int) -> bool:
@@ -427,6 +378,9 @@ def read_dimensions(reading: Reading) -> None:
             continue
         names = [target.name for target in dimensions]
         before = reading.beside(i, -1)
+        if mention.is_word("our_place") and before is None and _is_whole(reading, i):
+            reading.claim(i)
+            continue
         if mention.is_word("by") and before is not None and reading.mentions[before].of("dimension"):
             continue  # 按性别城市|分组
         filtered = any(name in {d.rpartition(".")[2] for d in item.dimensions} for item in reading.filters for name in names)
@@ -456,6 +410,15 @@ def read_dimensions(reading: Reading) -> None:
                 break
 
 
+def _is_whole(reading: Reading, position: int) -> bool:
+    """Say whether the place a sentence begins with is all of it (平台|9月GMV, 平台|一共多少用户), not what to break down by."""
+    told_apart = reading.superlative or reading.share or reading.order or reading.has_word("severally", "rank", "which", "others")
+    following = next(iter(reading.mentions[position + 1 :]), None)
+    if told_apart or following is None or following.start != reading.mentions[position].end:
+        return False
+    return following.is_word("altogether") or (following.time is not None and following.time.period is not None)
+
+
 def read_counted_groups(reading: Reading) -> None:
     """哪些品牌的商品超过10个, 最贵的5件商品: what a condition or a price is about is what is asked for."""
     if reading.asks_for_number:
@@ -473,10 +436,19 @@ def read_counted_groups(reading: Reading) -> None:
         reading.dimensions.extend(prices[:1])
 
 
+def _is_other_rows(reading: Reading, position: int) -> bool:
+    """Say whether rows made from others (首单) are named beside a metric that is not of them (首单|客单价)."""
+    datasets = [reading.model.dataset_by_name[target.name] for target in reading.mentions[position].of("dataset")]
+    leaves = [leaf.dataset for targets in reading.metrics for target in targets for leaf in reading.model.leaves(target.name)]
+    anyone = any(target.name == reading.everyone for targets in reading.metrics for target in targets)
+    made = all(not isinstance(dataset.source, str) and not dataset.is_segment and dataset.name not in leaves for dataset in datasets)
+    return made and bool(leaves) and not anyone
+
+
 def read_nouns(reading: Reading) -> None:
     """用户, orders: what the question is about; they carry no condition of their own."""
     for i, mention in enumerate(reading.mentions):
-        if mention.of("dataset") and reading.free(i):
+        if mention.of("dataset") and reading.free(i) and not _is_other_rows(reading, i):
             reading.nouns.append(mention.of("dataset")[0].name)
             reading.claim(i)
     people_ranked = reading.superlative and any(

@@ -1,5 +1,7 @@
 """Owns the rules about time: periods, grains, and what a number is compared with."""
 
+from itertools import pairwise
+
 from sqlglot import exp
 
 from wenshu.assistant.reading import Reading
@@ -8,6 +10,9 @@ from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare, Grain
 
 BUCKETS = {"days": Grain.DAY, "weeks": Grain.WEEK, "months": Grain.MONTH}
+PACES = {
+    "day_on_day": Grain.DAY, "week_on_week": Grain.WEEK, "month_on_month": Grain.MONTH, "quarter_on_quarter": Grain.QUARTER,
+}  # fmt: skip
 
 
 def read_comparison(reading: Reading) -> None:
@@ -15,6 +20,7 @@ def read_comparison(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("compare_previous"):
             reading.compare = Compare.PREVIOUS
+            reading.pace = next((grain for name, grain in PACES.items() if mention.is_word(name)), None)
         elif mention.is_word("compare_year"):
             reading.compare = Compare.YEAR
         elif mention.is_word("versus"):
@@ -61,8 +67,21 @@ def read_times(reading: Reading) -> None:
                 reading.parts.append("weekday")  # 周一到周日各自的成交额
             if not whole_week:
                 reading.weekdays = phrase.weekdays
+    _read_bracketed(reading)
     if "weekday" in reading.parts and reading.grain is Grain.DAY:
         reading.grain = None  # 周一到周五每天: each of the five
+
+
+def _read_bracketed(reading: Reading) -> None:
+    """双11前后（11月4日到18日）: the dates in brackets say what the words before them mean."""
+    dated = [(i, mention.time) for i, mention in enumerate(reading.mentions) if mention.time in reading.periods]
+    for (i, named), (j, exact) in pairwise(dated):
+        between = reading.linked.text[reading.mentions[i].end : reading.mentions[j].start]
+        if between.rstrip().endswith(("(", "（")) and exact is not None and named in reading.periods:  # noqa: RUF001
+            words = [k for k in range(i + 1, j) if not reading.mentions[k].is_filler]
+            if all(reading.mentions[k].is_word("leads_to", "goes_on", "most", "least") for k in words):
+                reading.periods.remove(named)
+                reading.claim(*words)
 
 
 def _is_other_side(reading: Reading, before: int | None, position: int) -> bool:

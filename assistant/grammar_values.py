@@ -4,6 +4,7 @@ from sqlglot import exp
 
 from wenshu.assistant.grammar_subjects import after_by
 from wenshu.assistant.linker import Mention, Target
+from wenshu.assistant.naming import is_person
 from wenshu.assistant.reading import Reading, ValueFilter, is_counted
 from wenshu.semantic_layer.metrics import LifetimeValue, RepurchaseWithin, Retention
 from wenshu.semantic_layer.model import PERIOD_START
@@ -16,7 +17,7 @@ def read_values(reading: Reading) -> None:
         if not reading.mentions[i].of("value") or not reading.free(i):
             i += 1
             continue
-        if _is_said_already(reading, i):
+        if _is_said_already(reading, i) or _is_paid_by(reading, i):
             reading.claim(i)
             i += 1
             continue
@@ -31,7 +32,8 @@ def read_values(reading: Reading) -> None:
         before = reading.beside(i, -1)
         after = next((k for k in reading.near(last, +1, 5) if not _belongs_to_noun(reading.mentions[k])), None)
         negated = before is not None and reading.mentions[before].is_word("exclude")
-        if before is not None and not negated and reading.mentions[before].of("dimension"):
+        said_between = before is not None and (reading.mentions[before].of("dimension", "dataset") or reading.mentions[before].is_word("entered"))
+        if before is not None and not negated and said_between:  # excluding those |acquired through| TikTok
             earlier = reading.beside(before, -1)
             negated = earlier is not None and reading.mentions[earlier].is_word("exclude")
         left_out = (reading.mentions[k] for k in reading.near(last, +1, 1))
@@ -40,8 +42,10 @@ def read_values(reading: Reading) -> None:
         groups = not negated and _names_groups(reading, before, after)
         targets = tuple(reading.mentions[k].of("value") for k in group)
         noun = None if groups else _noun(reading, before, after, {t.name.rpartition(".")[2] for t in targets[0]})
-        either = any(reading.mentions[k].is_word("or") for k in range(i, last)) or reading.has_word("summed")  # of both together
-        reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=len(set(targets)) > 1 and not either))
+        said_or = any(reading.mentions[k].is_word("or") for k in range(i, last)) and not reading.has_word("more", "versus")  # not higher on iOS or Android
+        either = said_or or reading.has_word("summed")  # of both together
+        joined = len(set(targets)) > 1 and not either
+        reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=joined, attributive=_is_attributive(reading, i, after)))
         reading.claim(*range(i, last + 1))
         for k in reading.near(last, +1, 1):  # 母婴和美妆|两个品类
             if reading.mentions[k].number == len(group):
@@ -53,6 +57,14 @@ def read_values(reading: Reading) -> None:
             _read_missing(reading, position)
         elif mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
             reading.claim(position)
+
+
+def _is_attributive(reading: Reading, first: int, after: int | None) -> bool:
+    """Say whether values only say whose or which rows: orders|from Beijing and Shanghai, 北京和上海的|用户."""
+    if reading.mentions[first].text.isascii() or first and reading.mentions[first - 1].text.isascii():
+        return first > 0 and reading.mentions[first - 1].text.lower() in ("from", "in", "of", "among", "across")
+    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
+    return after is not None and any(t.name in entities for t in reading.mentions[after].of("dataset"))
 
 
 def _names_groups(reading: Reading, before: int | None, after: int | None) -> bool:
@@ -75,7 +87,7 @@ def _is_left_out(reading: Reading, position: int) -> bool:
     for k in reading.near(position, +1, 2):
         mention = reading.mentions[k]
         if mention.is_word("exclude") and not mention.text.isascii():
-            said = "的" in text[reading.mentions[position].end : mention.start]
+            said = any(word in text[reading.mentions[position].end : mention.start] for word in "的都")
             return said and not text[mention.end : mention.end + 1].strip(",，。.;；!！?？ ")  # noqa: RUF001
         if not (mention.of("dimension") or mention.of("dataset")):
             return False
@@ -99,6 +111,20 @@ def _is_said_already(reading: Reading, position: int) -> bool:
     }  # fmt: skip
     newly = any(t.name in relative and t.value == "new" for t in reading.mentions[position].of("value"))
     return newly and any(isinstance(m, cohorts) for m in reading.model.metrics if m.name in names)
+
+
+def _is_paid_by(reading: Reading, position: int) -> bool:
+    """Say whether a verb says what people did (users who |paid|), not which state an order is in."""
+    if not reading.mentions[position].is_word("paying") or not reading.mentions[position].of("dataset"):
+        return False
+    for k in reading.near(position, -1, 2):
+        mention = reading.mentions[k]
+        if is_person(reading, k) or mention.is_word("persons", "who"):
+            reading.nouns.append(reading.mentions[position].of("dataset")[0].name)
+            return True
+        if not mention.of("value"):
+            return False
+    return False
 
 
 def _read_missing(reading: Reading, position: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
+from wenshu.assistant.asides import without_asides
 from wenshu.assistant.numerals import CHINESE_NUMBER, ENGLISH_COUNTS
 from wenshu.assistant.numerals import number as read_number
 from wenshu.assistant.question import normalise
@@ -26,11 +27,12 @@ from wenshu.semantic_layer.text import Language, Synonyms, Text
 
 Kind = Literal["metric", "dimension", "value", "dataset", "absent", "withheld", "word", "time", "number"]
 TOKEN = re.compile(
-    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}(?!季)|>=|<=|->|[→%><=~&、–-]|[^\s\W]"
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)*|[a-z]+(?:'[a-z]+)*|[〇零一二两三四五六七八九十百]{2,}(?!季)|>=|<=|->|[→%><=~&、–+-]|[^\s\W]"
 )
 HYPHEN = re.compile(r"(?<=[a-z0-9])[-_](?=[a-z])")  # loyal-at-risk is loyal at risk, sign_up is sign up
 COMPARING = ("above", "below", "at_least", "at_most")
 BREAKS = "，。？！；（）"  # noqa: RUF001 - no phrase goes on past these
+MEASURES = "人单笔件次条个天位名家台张种款元块户场只座间"  # what 多少 counts when it is followed by one of them
 MOST_DIGITS = 40  # of a Chinese numeral
 EXACT = ("in_order",)  # classes whose words are taken as they are, without endings
 TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
@@ -81,7 +83,7 @@ class Mention:
     def is_filler(self) -> bool:
         """Say whether the mention carries no content: filler that is no other word of the grammar either."""
         words = {target.name for target in self.targets if target.kind == "word"}
-        return "filler" in words and words <= {"filler", "entered", "begins"} and len(words) == len(self.targets)
+        return "filler" in words and words <= {"filler", "entered", "begins", "occasion"} and len(words) == len(self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ class Vocabulary:
         """`values` are (qualified dimension, value) pairs found in the data."""
         self._root = _Node()
         self.names: set[str] = set()  # of things in the model and the data, not of the grammar
+        self.banded = {d.qualified: d.name for d in model.dimensions if d.bands}
         for phrase, target in (*_lexicon_phrases(), *model_phrases(model)):
             self._add(phrase, target)
         for dimension, value in values:
@@ -145,6 +148,10 @@ class Vocabulary:
             node.targets.append(target)
             if target.kind in ("metric", "dimension", "value") and SLOT not in phrase:
                 self.names.add(phrase)
+
+    def is_open_band(self, target: Target) -> bool:
+        """Say whether a value is the first or last of bands (under 100), which may be said of any number."""
+        return target.kind == "value" and target.name in self.banded and str(target.value).startswith("under ") | str(target.value).endswith(" and over")
 
     def matches(self, tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, tuple[Target, ...]]]:
         """Yield (first token, one past the last, targets) of every phrase that occurs, with the number in its slot."""
@@ -245,14 +252,19 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
             candidates.append((inside[0], inside[-1] + 1, mention))
             if phrase.period is not None:
                 times.append((inside[0], inside[-1] + 1))
+    dimensions = {t.name for _, _, targets in matches for t in targets if t.kind == "dimension"}
     for first, past, targets in matches:
-        if any(begin < first < end < past for begin, end in times):
+        targets = tuple(t for t in targets if not vocabulary.is_open_band(t) or vocabulary.banded[t.name] in dimensions)
+        if not targets or any(begin < first < end < past for begin, end in times):
             continue  # 9月|活跃用户数 is a month and a metric, not 9 and 月活跃用户数
         start, end = tokens[first].start, tokens[past - 1].end
         if any(mark in text[start:end] for mark in BREAKS) or ("," in text[start:end] and not any(t.kind == "value" for t in targets)):
             continue
         if any(t.name in EXACT for t in targets if t.kind == "word") and normal[start:end] not in words_of("in_order"):
             continue  # "anomalies in orders" are not in order
+        ahead = tokens[past].key if past < len(tokens) and tokens[past].start == end else ""
+        if ahead and ahead in MEASURES and text[start:end].endswith("多少") and any(t.kind == "metric" for t in targets):
+            continue  # 优惠了多少|人 is no amount
         candidates.append((first, past, Mention(start=start, end=end, text=text[start:end], targets=targets)))
     for i, token in enumerate(tokens):
         number = _number(token.key)
@@ -263,7 +275,9 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
     chosen = _best_cover(tokens, candidates)
     covered = {i for first, past, _ in chosen for i in range(first, past)}
     return LinkedQuestion(
-        text=text, mentions=tuple(mention for _, _, mention in chosen), unknown=tuple(_unknown(text, tokens, covered))
+        text=text,
+        mentions=without_asides(tuple(mention for _, _, mention in chosen), text, as_of),
+        unknown=tuple(_unknown(text, tokens, covered)),
     )
 
 

@@ -44,3 +44,14 @@ def people(model: Model, dataset: str | None = None) -> Iterator[str]:
     ]  # fmt: skip
     yield from (metric.name for metric in distinct if metric.where is None)
     yield from (metric.name for metric in distinct if metric.where is not None)
+    for metric in model.metrics:
+        if isinstance(metric, Aggregate) and dataset in (None, metric.dataset) and _counts_one_row_each(model, metric):
+            yield metric.name
+
+
+def _counts_one_row_each(model: Model, metric: Aggregate) -> bool:
+    """Say whether a metric counts the rows of a dataset that has one row for each person who is in it."""
+    if metric.aggregation is not Aggregation.COUNT or metric.undated:
+        return False
+    key = model.dataset_by_name[metric.dataset].primary_key
+    return any(r.many == metric.dataset and r.many_columns == key and model.dataset_by_name[r.one].entity for r in model.relationships)

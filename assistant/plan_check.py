@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from wenshu.assistant.evidence import Evidence
-from wenshu.assistant.grammar_conditions import names_users
 from wenshu.assistant.linker import Mention
+from wenshu.assistant.naming import names_users
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.metric_parameters import metric_spec, parameter

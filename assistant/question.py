@@ -12,6 +12,7 @@ from wenshu.semantic_layer.query import Query
 from wenshu.semantic_layer.text import Language
 
 MAX_LENGTH = 2_000
+SPOKEN = {"俩": "两", "仨": "三"}  # 近俩月
 ENGLISH_WORD = re.compile(r"[A-Za-z]{2,}")
 CHINESE_GRAMMAR = re.compile("[的是多少哪各按分了吗呢在和与数率额量看比]|最近|上周|上月|本月|今年|去年")
 # Control characters, half characters, and those that change how others are shown: an answer that quotes them would show something else.
@@ -80,4 +81,4 @@ def _normal_character(char: str) -> str:
     folded = unicodedata.normalize("NFKC", char).lower()
     if len(folded) != 1:
         return char
-    return " " if folded.isspace() else simplified(folded)
+    return " " if folded.isspace() else SPOKEN.get(folded) or simplified(folded)

@@ -14,6 +14,7 @@ from wenshu.semantic_layer.periods import Compare, DateRange, Grain
 from wenshu.semantic_layer.query import Op, Quantile
 from wenshu.tools.chart import WantedKind
 
+RetentionMode = Literal["on", "on_or_after", "within"]
 COMPARED_BY: dict[str, Op] = {
     "above": Op.GT,
     "below": Op.LT,
@@ -68,6 +69,7 @@ class ValueFilter:
     negated: bool = False
     noun: str | None = None
     joined: bool = False
+    attributive: bool = False
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -85,7 +87,8 @@ class ValueFilter:
 class NumberCondition:
     """Hold a comparison with a number, the average or the total, of a metric or a numeric dimension.
 
-    `span` is where its words begin and end, by position; `counted` says that its unit counts things.
+    `span` is where its words begin and end, by position; `counted` says that its unit counts things,
+    `of_users` that it can only be about each user (active on at least 5 days).
     """
 
     metric: tuple[Target, ...] = ()
@@ -95,6 +98,7 @@ class NumberCondition:
     high: float | None = None
     span: tuple[int, int] = (-1, -1)
     counted: bool = False
+    of_users: bool = False
     where: tuple[ValueFilter, ...] = ()
 
 
@@ -113,13 +117,14 @@ class Bound:
 class UserCondition:
     """Hold a comparison of a user's own metric: users with more than 3 orders, who never bought, the top 10% by spend.
 
-    `where` keeps some of the metric's rows only (who bought baby products twice).
+    `where` keeps some of the metric's rows only (who bought baby products twice), `ever` means at any time.
     """
 
     metric: tuple[Target, ...]
     op: Op
     value: float | Literal["average"] | Quantile
     period: TimePhrase | None = None
+    ever: bool = False
     where: tuple[ValueFilter, ...] = ()
 
 
@@ -144,6 +149,7 @@ class Reading:
     parts: list[str] = field(default_factory=list)
     weekdays: frozenset[int] | None = None
     compare: Compare | None = None
+    pace: Grain | None = None
     versus: bool = False
     compared_with: DateRange | None = None
     share: bool = False
@@ -161,6 +167,7 @@ class Reading:
     window: str | None = None
     step_order: str | None = None
     days: int | None = None
+    mode: RetentionMode | None = None
     own_key: str | None = None
     nouns: list[str] = field(default_factory=list)
     asks_which: bool = False
@@ -168,6 +175,7 @@ class Reading:
     dated: list[tuple[str, TimePhrase]] = field(default_factory=list)
     spread: bool = False
     dropped: list[str] = field(default_factory=list)
+    unsplit: bool = False
 
     @property
     def mentions(self) -> tuple[Mention, ...]:
@@ -190,6 +198,11 @@ class Reading:
 
     def beside(self, position: int, step: int) -> int | None:
         return next(self.near(position, step, 1), None)
+
+    def forget(self, metric: tuple[Target, ...]) -> None:
+        """Take back a metric that is named for a condition only."""
+        if metric in self.metrics and sum(mention.of("metric") == metric for mention in self.mentions) == 1:
+            self.metrics.remove(metric)
 
     def has_word(self, *classes: str) -> bool:
         return any(mention.is_word(*classes) for mention in self.mentions)

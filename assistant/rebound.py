@@ -2,10 +2,26 @@
 
 from dataclasses import replace
 
+from wenshu.assistant.grammar_cohort import in_mode
+from wenshu.assistant.grammar_subjects import BY_RULE
+from wenshu.assistant.linker import Target
+from wenshu.assistant.naming import is_person
+from wenshu.assistant.people import people
 from wenshu.assistant.reading import GRAMMAR, Bound, Reading
-from wenshu.semantic_layer.metrics import LifetimeValue, RepurchaseWithin, Retention
+from wenshu.semantic_layer.errors import QueryError
+from wenshu.semantic_layer.metric_parameters import metric_spec
+from wenshu.semantic_layer.metrics import (
+    Aggregate,
+    Aggregation,
+    Funnel,
+    LifetimeValue,
+    Ratio,
+    RepurchaseWithin,
+    Retention,
+)
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.query import ORDERED_OPS, And, Condition, Query, UsersWith, Where
+from wenshu.semantic_layer.text import Text
 
 Compared = Condition | UsersWith | Where
 
@@ -15,6 +31,8 @@ def rebound(previous: Query, reading: Reading, model: Model) -> Query | None:
 
     What else the question asks for is left to be read as an edit of the query returned.
     """
+    if (other := _other_quotient(previous, reading, model)) is not None:
+        return other
     bound = reading.bound
     if bound is None or not (reading.has_word("so", "switch") or _is_all(reading, bound)):
         return None
@@ -32,6 +50,39 @@ def rebound(previous: Query, reading: Reading, model: Model) -> Query | None:
         for targets in [targets for targets in reading.metrics if targets == bound.metric]:
             reading.metrics.remove(targets)
     return query
+
+
+def _other_quotient(previous: Query, reading: Reading, model: Model) -> Query | None:
+    """Return the query with its metric per something else: 按订单算呢 after 客单价, per order instead."""
+    metric = model.metric_by_name[metric_spec(previous.metrics[0])[0]] if len(previous.metrics) == 1 else None
+    if metric is None or not isinstance(metric, Ratio | Aggregate):
+        return None
+    said = [i for i, mention in enumerate(reading.mentions) if mention.is_word("each_of", "each_order") or _is_told_by(reading, i)]
+    rest = (m for i, m in enumerate(reading.mentions) if i not in said and not m.is_filler)
+    if len(said) != 1 or not all(m.is_word("so", "switch", *GRAMMAR) for m in rest):
+        return None
+    mention = reading.mentions[said[0]]
+    named = {target.name for target in mention.of("metric")}
+    if mention.is_word("each_of") or is_person(reading, said[0]):
+        named = set(people(model))
+    elif mention.is_word("each_order"):
+        named = {m.name for m in model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.COUNT}
+    above = metric.numerator if isinstance(metric, Ratio) else metric.name
+    others = (m.name for m in model.metrics if isinstance(m, Ratio) and m.numerator == above and m.denominator in named)
+    ratio = next((name for name in others if name != metric.name), None)
+    if ratio is None:
+        return None
+    reading.claim(*said)
+    reading.metrics.clear()
+    order = tuple(replace(item, by=ratio) for item in previous.order if item.by == metric.name)
+    return replace(previous, metrics=(ratio,), order=order or previous.order)
+
+
+def _is_told_by(reading: Reading, position: int) -> bool:
+    """Say whether a metric is what another is to be told by: 按|订单|算."""
+    before, mention = reading.beside(position, -1), reading.mentions[position]
+    by = before is not None and reading.mentions[before].is_word("by")
+    return by and bool(mention.of("metric") or is_person(reading, position)) and reading.linked.text[mention.end :].lstrip().startswith(BY_RULE)
 
 
 def _is_all(reading: Reading, bound: Bound) -> bool:
@@ -69,6 +120,42 @@ def _with_number(query: Query, item: Compared, bound: Bound) -> Query | None:
     if isinstance(query.filters, And):
         return replace(query, filters=And(parts=tuple(changed if part is item else part for part in query.filters.parts)))
     return replace(query, filters=changed)
+
+
+def renumbered(spec: str, reading: Reading, model: Model) -> str:
+    """Return a metric with the days that the question gives it: 换成30日, and within 7 days?, day 30 or later.
+
+    Raises `QueryError` with code `no_days` where the metric has none.
+    """
+    base, parameters = metric_spec(spec)
+    metric = model.metric_by_name[base]
+    if reading.metrics or (reading.days is None and reading.mode is None):
+        return spec
+    if not isinstance(metric, Retention | RepurchaseWithin | LifetimeValue | Funnel):
+        raise QueryError(
+            "no_days",
+            Text("What was asked before has no number of days.", "上一问的指标没有天数可改。"),
+            Text("Name the metric as well: “day-30 retention”.", "请同时说明指标，例如“30日留存”。"),
+        )
+    if reading.mode is not None and reading.mode != "on":
+        base = in_mode(model, metric, reading.mode) or base
+    if reading.days is not None:
+        parameters = {key: value for key, value in parameters.items() if key not in ("within", "from")} | {"n": str(reading.days)}
+    said = ",".join(f"{key}={value}" for key, value in parameters.items())
+    return f"{base}[{said}]" if said else base
+
+
+def with_number_before(targets: tuple[Target, ...], previous: Query, model: Model) -> tuple[Target, ...]:
+    """Return a retention named without its day with that of the one asked about before: 滚动留存呢."""
+    asked = [metric_spec(name) for name in previous.metrics]
+    days = {said["n"] for base, said in asked if "n" in said and isinstance(model.metric_by_name[base], Retention)}
+    bases = {base for base, _ in asked}
+    return tuple(
+        target.numbered(int(next(iter(days))))
+        if len(days) == 1 and "[" not in target.name and target.name not in bases
+        and isinstance(model.metric_by_name[target.name], Retention) else target
+        for target in targets
+    )  # fmt: skip
 
 
 def _with_count(query: Query, bound: Bound, model: Model) -> Query | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from wenshu.assistant.evidence import Evidence
-from wenshu.assistant.grammar_conditions import names_users
+from wenshu.assistant.naming import names_users
 from wenshu.assistant.people import everyone, newcomers, people
 from wenshu.assistant.plan_check import uncovered, users_with
 from wenshu.assistant.planner import Plan

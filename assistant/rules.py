@@ -16,7 +16,7 @@ from wenshu.assistant.guardrail import guardrail, what_there_is
 from wenshu.assistant.linker import Target, Vocabulary, link
 from wenshu.assistant.people_list import of_those_scored, people_list
 from wenshu.assistant.planner import Clarification, Investigation, Outcome, Plan, Refusal, Statement
-from wenshu.assistant.question import MAX_LENGTH, Question
+from wenshu.assistant.question import MAX_LENGTH, Question, language_of
 from wenshu.assistant.reading import Reading
 from wenshu.assistant.rebound import rebound
 from wenshu.assistant.report_periods import ReportPeriod, last_whole
@@ -116,7 +116,7 @@ class RulesPlanner:
                 return Plan(query=renumbered, assumptions=self.follow_up.taken_over(previous, renumbered), evidence=_evidence(reading))
             previous = renumbered
         unknown = reading.unclaimed()
-        if reading.has_word("definition") and reading.metrics:
+        if reading.metrics and _asks_meaning(reading):
             return Statement(metrics=tuple(targets[0].name for targets in reading.metrics))
         if (insight := self._insight(reading, previous, as_of, language)) is not None:
             return insight
@@ -145,7 +145,7 @@ class RulesPlanner:
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
             return Plan(query=listing, evidence=_evidence(reading))
-        if reading.has_word("overview") and self.model.headline and not reading.dimensions and not reading.superlative:
+        if reading.has_word("overview") and self.model.headline and not reading.has_word("quality") and not reading.dimensions and not reading.superlative:
             return self._overview(reading, as_of)
         return self._no_metric(reading, language)
 
@@ -170,7 +170,7 @@ class RulesPlanner:
             return Clarification(
                 code="no_dimension",
                 prompt=Text(f"Top {first} of what?".replace("  ", " "), f"{f'前 {first} 名' if first else '排名'}按什么来排？"),
-                options=self.suggestions.options(reading, query.metrics[0]),
+                options=self.suggestions.options(reading, query.metrics[0], language_of(reading.linked.text)),
             )
         return Plan(
             query=query, superlative=reading.superlative, assumptions=assumptions, evidence=_evidence(reading),
@@ -310,6 +310,13 @@ class RulesPlanner:
             prompt=Text("Which number would you like to see?", "您想看哪个指标？"),
             options=self.suggestions.options(reading, None, language) or self.examples(language)[:4],
         )
+
+
+def _asks_meaning(reading: Reading) -> bool:
+    """Say whether a definition is asked for; “how is” GMV also begins a question about one time, groups or a change."""
+    asking = [mention for mention in reading.mentions if mention.is_word("definition")]
+    narrowed = bool(reading.periods or reading.dimensions) or reading.has_word("trend", "versus", "growth")
+    return any(not mention.is_word("filler") for mention in asking) or (bool(asking) and not narrowed)
 
 
 def _is_soft(reading: Reading, word: str, previous: Query | None) -> bool:

@@ -22,8 +22,11 @@ from wenshu.semantic_layer.metric_parameters import metric_column
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Retention
 from wenshu.semantic_layer.model import PERIOD_END, PERIOD_START, Model
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain, bucket_start
-from wenshu.semantic_layer.query import Condition, Filter, Op, Order, Query, Share, UsersWith, Where, both
+from wenshu.semantic_layer.query import Condition, Filter, LastDays, Op, Order, Query, Share, UsersWith, Where, both
 from wenshu.semantic_layer.text import Text
+
+SO_FAR = {Grain.DAY: "今天", Grain.WEEK: "本周", Grain.MONTH: "本月", Grain.QUARTER: "本季度", Grain.YEAR: "今年"}
+FIRST_PEOPLE = 10  # of users ranked where no number was said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,7 @@ class Settler:
         owners = {dataset.name for dataset in self.model.datasets if dataset.entity or dataset.is_segment}
         of = [{name.rpartition(".")[0] for name in item.dimensions} for item in reading.filters]
         common = set.intersection(*of)
-        if any(datasets & owners for datasets in of) or len(common) != 1:
+        if any(datasets & owners for datasets in of) or len(common) != 1 or any(True for _ in self._doers(reading)):
             return None
         counts = (m.name for m in self.model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.COUNT and m.dataset in common)
         return next((Target("metric", name) for name in counts), None)
@@ -137,12 +140,20 @@ class Settler:
             for target in condition.metric for leaf in self.model.leaves(target.name)
         }  # fmt: skip
         nouns = (noun for noun in dict.fromkeys(reading.nouns) if noun not in denied)
-        spoken = [name for noun in nouns for name in people(self.model, noun)]
+        spoken = [*(name for noun in nouns for name in people(self.model, noun)), *self._doers(reading)]
         all_users = everyone(self.model)
         usual = [t.name for t in targets] + [name for name in people(self.model)]
         if all_users is not None and not spoken and (reading.users_with or not targets):
             usual.insert(0, all_users)
         return tuple(Target("metric", name) for name in dict.fromkeys((*spoken, *usual)))
+
+    def _doers(self, reading: Reading) -> Iterator[str]:
+        """Yield who did what the dataset of a filter or a group is made from, where that has a row for each of them (老客: buyers)."""
+        named = {name.rpartition(".")[0] for item in reading.filters for name in item.dimensions}
+        named |= {d.dataset for d in self.model.dimensions if d.name in reading.dimensions}
+        for dataset in self.model.datasets:
+            if dataset.name in named and not isinstance(dataset.source, str) and not dataset.is_segment and any(people(self.model, dataset.name)):
+                yield from (name for made in self.model.datasets if made.source in dataset.tables for name in people(self.model, made.name))
 
     def _is_undated(self, target: Target) -> bool:
         metric = self.model.metric(target.name)
@@ -209,9 +220,9 @@ class Settler:
         self._check_periods(reading, settled)
         period, to_date, compared, grain = times(reading, settled.metrics, as_of)
         if isinstance(compared, Compare) and period is None and grain is None:
-            to_date = Grain.YEAR if compared is Compare.YEAR else Grain.MONTH
+            to_date = Grain.YEAR if compared is Compare.YEAR else reading.pace or Grain.MONTH
             period = DateRange(bucket_start(as_of, to_date), as_of)
-            assumptions.append(Text(f"No period named: this {to_date} so far.", f"未指定时间段：{'今年' if to_date is Grain.YEAR else '本月'}至今。"))
+            assumptions.append(Text(f"No period named: this {to_date} so far.", f"未指定时间段：{SO_FAR.get(to_date, '本月')}至今。"))
         dimensions = list(dict.fromkeys([*reading.parts, *reading.dimensions]))
         if reading.own_key and not any(_base(t) in dimensions for t in settled.metrics):
             metrics = tuple(self._curved(name) if reading.own_key == PERIOD_NUMBER else name for name in metrics)
@@ -227,15 +238,20 @@ class Settler:
             shared_users, filters = Share(where=filters), None  # the share of the top 20% of users
         else:
             shared_users = None
-        if reading.users_with and all(self._is_undated(target) for target in settled.metrics):
+        if reading.users_with and (all(self._is_undated(target) for target in settled.metrics) or self._denies_itself(reading, settled)):
             period, to_date = None, None
         share: Share | None = shared_users
         merged = self._merged(settled.filters, reading.filters)
         for where, item in merged:
             if item.joined and not item.negated and where.dimension not in dimensions and not shared:
-                dimensions.append(where.dimension)  # values side by side
+                if self._add_up(reading, item, metrics):
+                    assumptions.append(_together(where))
+                else:
+                    dimensions.append(where.dimension)  # values side by side
             part = where is merged[-1][0] and not item.negated
-            if shared and share is None and part and (not reading.dimensions or reading.shares_part):
+            if shared and item.joined and not item.negated and not reading.dimensions and reading.has_word("severally"):
+                dimensions += [where.dimension] if where.dimension not in dimensions else []  # 男生女生各占多少
+            elif shared and share is None and part and (not reading.dimensions or reading.shares_part):
                 share = Share(where=where)
             else:
                 filters = both(filters, where)
@@ -276,6 +292,8 @@ class Settler:
             for number in reading.numbers
             if number.metric
         )
+        if conditions and not dimensions and not grain and (noun := self._noun_dimension(reading)):
+            dimensions.append(noun)  # campaigns with a negative ROI
         if conditions and not dimensions and not grain:
             raise QueryError(
                 "no_dimension",
@@ -286,7 +304,7 @@ class Settler:
                 Text("Say which: “cities with GMV over 1 million”.", "请说明分组，例如“成交额超过100万的城市”。"),
             )
         self._rank_by_merit(reading, metrics)
-        order = self._order(reading, metrics, compared is not None)
+        order = self._order(reading, metrics, compared=compared is not None, shared=share is not None)
         if (
             (reading.superlative or reading.limit)
             and not dimensions
@@ -294,6 +312,9 @@ class Settler:
             and (noun := self._noun_dimension(reading))
         ):
             dimensions.append(noun)
+            if reading.limit is None and self._asks_who(reading):
+                reading.limit = FIRST_PEOPLE
+                assumptions.append(Text(f"Shown: the first {FIRST_PEOPLE}.", f"只列出前 {FIRST_PEOPLE} 名。"))
         return (
             Query(
                 metrics=metrics, dimensions=tuple(dimensions), grain=grain, period=period, to_date=to_date, filters=filters, conditions=conditions,
@@ -301,6 +322,24 @@ class Settler:
                 per=tuple(reading.per), others=reading.others,
             ),
             tuple(assumptions),
+        )  # fmt: skip
+
+    def _add_up(self, reading: Reading, item: ValueFilter, metrics: tuple[str, ...]) -> bool:
+        """Say whether values joined by “and” only say whose amounts are counted, all together (orders from Beijing and Shanghai)."""
+        apart = reading.versus or reading.compare or reading.superlative or reading.order or reading.grain or reading.trend
+        if apart or len(reading.filters) + len(reading.users_with) < 2 and not item.attributive:
+            return False
+        if reading.has_word("severally", "versus", "which", "who", "growth", "rank", "more", "by", "each_of"):
+            return False
+        return all(isinstance(self.model.metric(name), Aggregate) and self.model.metric(name).unit != "%" for name in metrics)
+
+    def _denies_itself(self, reading: Reading, settled: Settled) -> bool:
+        """Say whether users are counted by what they are said not to have done in the period, so that they did it at another time."""
+        counted = {leaf.dataset for target in settled.metrics for leaf in self.model.leaves(target.name)}
+        return len(reading.periods) == 1 and any(
+            condition.op is Op.EQ and not condition.value and not condition.where and condition.period in (None, reading.periods[0])
+            and {leaf.dataset for target in condition.metric for leaf in self.model.leaves(target.name)} == counted
+            for condition in reading.users_with
         )  # fmt: skip
 
     def _check_periods(self, reading: Reading, settled: Settled) -> None:
@@ -333,7 +372,7 @@ class Settler:
 
     def _users_with(self, condition: UserCondition, period: DateRange | None) -> UsersWith:
         """Return a condition on a user's own metric, over its own period or the question's."""
-        own = condition.period.period if condition.period is not None else period
+        own = LastDays(days=None) if condition.ever else condition.period.period if condition.period is not None else period
         named = [t.name for t in condition.metric if isinstance(self.model.metric(t.name), Aggregate)]
         name, where = self._with_rows(condition, tuple(named) or (condition.metric[0].name,))
         return UsersWith(metric=name, op=condition.op, value=condition.value, period=own, where=where)
@@ -363,12 +402,20 @@ class Settler:
         metric = self.model.metric(name)
         return f"{name}[n=30]" if isinstance(metric, Retention) and "[" not in name else name
 
+    def _asks_who(self, reading: Reading) -> bool:
+        """Say whether single users are ranked (who spent the most), not a number of users."""
+        counted = {target.name for targets in reading.metrics for target in targets} & set(people(self.model))
+        return bool(reading.superlative) and not counted and reading.has_word("who", "which") and (
+            reading.has_word("who") or any(self.model.dataset_by_name[noun].entity for noun in reading.nouns)
+        )
+
     def _noun_dimension(self, reading: Reading) -> str | None:
         """Return the dimension that names the things a noun stands for (products: the product's name, users: their key)."""
-        for noun in reading.nouns:
+        someone = [d.name for d in self.model.datasets if d.entity] if self._asks_who(reading) else []
+        for noun in dict.fromkeys((*reading.nouns, *someone)):
             dataset = self.model.dataset_by_name[noun]
             key = next((d.name for d in dataset.dimensions if (d.name,) == dataset.primary_key), None)
-            if dataset.entity and reading.limit and key:
+            if dataset.entity and key and (reading.limit or self._asks_who(reading)):
                 return key
             for dimension in self.model.dataset_by_name[noun].dimensions:
                 if (
@@ -389,11 +436,11 @@ class Settler:
             reading.superlative = "least" if reading.superlative == "most" else "most"
             reading.by_merit = False
 
-    def _order(self, reading: Reading, metrics: tuple[str, ...], compared: bool) -> tuple[Order, ...]:
+    def _order(self, reading: Reading, metrics: tuple[str, ...], *, compared: bool, shared: bool) -> tuple[Order, ...]:
         if reading.order is None and reading.superlative is None:
             return ()
         first = metric_column(metrics[0])
-        by = f"{first}_change" if compared and reading.has_word("growth") else first
+        by = f"{first}_change" if compared and reading.has_word("growth") else f"{first}_share" if shared else first
         ascending = reading.order == "ascending" or (reading.order is None and reading.superlative == "least")
         return (Order(by=by, descending=not ascending),)
 
@@ -413,6 +460,12 @@ class Settler:
 def _on_table(item: ValueFilter, dimensions: tuple[str, ...]) -> str | None:
     """Return the dimension that has the values and is broken down by, which they are then meant of (by device, exclude web)."""
     return next((name for name in dimensions if any(name in (d, d.rpartition(".")[2]) for d in item.dimensions)), None)
+
+
+def _together(where: Where) -> Text:
+    """Say that several values are counted together."""
+    shown = [str(value) for value in where.values]
+    return Text(f"{' and '.join(shown)} together; ask “by {where.dimension}” for each.", f"{'、'.join(shown)}合计；可继续问“分别是多少”。")
 
 
 def _base(target: Target) -> str:

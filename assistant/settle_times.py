@@ -8,7 +8,7 @@ from wenshu.semantic_layer.errors import QueryError
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain, bucket, bucket_start, compared_period
 from wenshu.semantic_layer.text import Text
 
-UNIT_DAYS = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31}
+UNIT_DAYS = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31, Grain.QUARTER: 92}
 ALL_DAYS = 700  # about as many as the data hold where no period is named, for the choice of a grain
 
 
@@ -68,6 +68,8 @@ def times(
             ),
             Text("Ask for active users by that grain instead.", "请改问该粒度的活跃用户数。"),
         )
+    if reading.pace and grain is None and period is not None and period.days > UNIT_DAYS[reading.pace]:
+        grain = reading.pace  # GMV in Q3, month over month
     if reading.trend and grain is None:
         days = period.days if period else ALL_DAYS
         grain = Grain.DAY if days <= 45 else Grain.WEEK if days <= 210 else Grain.MONTH

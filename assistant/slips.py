@@ -86,7 +86,7 @@ class Slips:
         """Return the Chinese names by themselves with one character left out."""
         out: dict[str, set[str]] = {}
         for name in map(normalise, self._names):
-            asks = "多少" in name or "几" in name  # 成长多少 is no slip of 成本多少
+            asks = any(word in name for word in ("多少", "几", "的"))  # 成长多少 is no slip of 成本多少, nor 点开的人 of 离开的人
             if SHORTEST_NAME <= len(name) <= LONGEST_NAME and not name.isascii() and not asks:
                 for i in range(len(name)):
                     out.setdefault(_gap(name, i), set()).add(name)

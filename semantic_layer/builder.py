@@ -7,7 +7,7 @@ from wenshu.semantic_layer import spec as s
 from wenshu.semantic_layer.metric_builder import MetricBuilder
 from wenshu.semantic_layer.model import Dataset, Dimension, DimensionValue, Model, Relationship
 from wenshu.semantic_layer.policy_builder import PolicyBuilder
-from wenshu.semantic_layer.segment_parts import band_values
+from wenshu.semantic_layer.segment_parts import band_values, groups_of
 from wenshu.semantic_layer.segments import SegmentBuilder
 from wenshu.semantic_layer.spec_reader import Path_, SpecReader, one_tree
 from wenshu.semantic_layer.text import Synonyms, Text
@@ -107,6 +107,10 @@ class Builder(SpecReader):
                 expr = self.expression(sibling.expr, (*path, "bands")) if sibling.expr else exp.column(spec.bands.of)
             bands = tuple(spec.bands.from_)
             values = values or band_values(bands, spec.bands.unit)
+        known = {str(value): value for value in spec.values}
+        for key, group in spec.groups.items():
+            for value in group.values:
+                self.known(value, known, (*path, "groups", key, "values"), Text("value of this dimension", "该维度的取值"))
         indexed = spec.index if spec.index is not None else (spec.type in MOST_INDEXED and not spec.pii and not bands)
         return Dimension(
             name=name,
@@ -116,6 +120,7 @@ class Builder(SpecReader):
             label=self.label(spec.label, name),
             synonyms=self.words(spec.synonyms),
             values=values,
+            groups=groups_of(spec.groups),
             ordered=spec.ordered or bool(bands),
             pii=spec.pii,
             indexed=indexed and not spec.pii,

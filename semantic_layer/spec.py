@@ -68,6 +68,14 @@ class BandsSpec(Spec):
         return self
 
 
+class GroupSpec(Spec):
+    """Give a name to several values of a dimension or a segment together."""
+
+    label: LabelSpec
+    synonyms: WordsSpec = SynonymsSpec()
+    values: list[str]
+
+
 class DimensionSpec(Spec):
     expr: str | None = None
     type: Literal["string", "number", "date", "time", "boolean"] = "string"
@@ -75,6 +83,7 @@ class DimensionSpec(Spec):
     synonyms: WordsSpec = SynonymsSpec()
     description: LabelSpec | None = None
     values: dict[str | int | bool, ValueSpec | None] = {}
+    groups: dict[str, GroupSpec] = {}
     ordered: bool = False
     pii: bool = False
     index: bool | None = None
@@ -289,14 +298,6 @@ class TierSpec(Spec):
 
     label: LabelSpec | None = None
     synonyms: WordsSpec = SynonymsSpec()
-
-
-class GroupSpec(Spec):
-    """Give a name to several values of a segment together."""
-
-    label: LabelSpec
-    synonyms: WordsSpec = SynonymsSpec()
-    values: list[str]
 
 
 class RfmSpec(Spec):
