@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wenshu.assistant.grammar_age import read_ages
 from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns, read_stages
-from wenshu.assistant.grammar_cohort import read_brackets, read_days, read_maturity, read_staying
+from wenshu.assistant.grammar_cohort import read_brackets, read_buying_again, read_days, read_maturity, read_staying
 from wenshu.assistant.grammar_compounds import read_compounds
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_counted_people import read_counted_people
@@ -47,6 +47,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_period_before,
     read_brackets,
     read_staying,
+    read_buying_again,
     read_dates,
     read_standings,
     read_doings,

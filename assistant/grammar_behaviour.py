@@ -152,6 +152,7 @@ def read_cohorts(reading: Reading) -> None:
         reading.claim(*(i for i, mention in enumerate(reading.mentions) if mention.is_word("step")))
         whole = [m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.name in names and not m.stage]
         parts = {m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage} | set(newcomers(reading.model))
+        _name_whole(reading, whole)
         if whole:  # 生命周期构成：新增、留存、回流、流失 names its rows
             reading.metrics = [targets for targets in reading.metrics if not {t.name for t in targets} & parts]
         reading.metrics = [
@@ -177,6 +178,16 @@ def read_cohorts(reading: Reading) -> None:
                 if not _says_number(reading, names):
                     reading.metrics = [_unnumbered(targets) for targets in reading.metrics]
             reading.claim(i)
+
+
+def _name_whole(reading: Reading, whole: list[str]) -> None:
+    """Read all of the stages listed as the metric that has a row for each."""
+    stages = {m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage}
+    names = {target.name for targets in reading.metrics for target in targets}
+    every = next((m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and not m.stage), None)
+    if every is not None and not whole and names >= stages:
+        reading.metrics.append((Target("metric", every),))
+        whole.append(every)
 
 
 def _of_newcomers(reading: Reading, metric: Retention) -> bool:

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 from wenshu.assistant.linker import Target
+from wenshu.assistant.naming import is_person
 from wenshu.assistant.question import normalise
 from wenshu.assistant.reading import Reading, RetentionMode
 from wenshu.semantic_layer.metric_parameters import MOST_DAYS, metric_spec
-from wenshu.semantic_layer.metrics import LifetimeValue, Metric, RepurchaseWithin, Retention
+from wenshu.semantic_layer.metrics import LifetimeValue, Metric, Repurchase, RepurchaseWithin, Retention
 from wenshu.semantic_layer.model import Model
 
+SPANS = {"week_unit": 7, "weeks": 7, "months": 30}  # days of
+FIRSTS = {"first_week": 7, "first_month": 30}
+ONE = ("a", "one", "一", "一个")
 REACH = 6  # mentions between the day and what was done on it
 
 
@@ -73,7 +77,8 @@ def _edge(reading: Reading, position: int, metric: Retention) -> tuple[int, set[
 def read_staying(reading: Reading) -> None:
     """6月注册的用户14天后还活跃的比例, share of May sign-ups who came back within 7 days: retention in other words."""
     told = [i for i, m in enumerate(reading.mentions) if m.is_word("entered", "since_entry") or _is_newcomer(reading, i)]
-    shares = [i for i, mention in enumerate(reading.mentions) if mention.is_word("share", "conversion")]
+    told += [k for i in told for k in reading.near(i, +1, 1) if reading.mentions[k].is_word("they")]  # 注册的那批人
+    shares = [i for i, mention in enumerate(reading.mentions) if mention.is_word("share", "conversion", "how_many")]
     if reading.metrics or not told or not shares or any("[n=" in t.name for m in reading.mentions for t in m.of("metric")):
         return
     for i in range(len(reading.mentions)):
@@ -87,6 +92,23 @@ def read_staying(reading: Reading) -> None:
                 reading.claim(*day.used, *told, *shares, k)
                 reading.claim(*(j for j in range(len(reading.mentions)) if _metric(reading, j, day) == name))
                 return
+
+
+def read_buying_again(reading: Reading) -> None:
+    """头一次下单的人60天里又买一次的比例, first-time buyers of May who ordered again within a month: repurchase in other words."""
+    metric = next((m for m in reading.model.metrics if isinstance(m, RepurchaseWithin)), None)
+    mentions = reading.mentions
+    if metric is None or reading.metrics or any("[n=" in t.name for m in mentions for t in m.of("metric")):
+        return
+    start = reading.model.anchor(metric).name
+    told = [i for i, m in enumerate(mentions) if m.is_word("first_order") or any(t.name == start for t in m.of("metric"))]
+    rates = {m.name for m in reading.model.metrics if isinstance(m, Repurchase)}
+    again = [i for i, m in enumerate(mentions) if m.is_word("again") or any(t.name in rates for t in m.of("metric"))]
+    shares = [i for i, m in enumerate(mentions) if m.is_word("share", "conversion", "how_many")]
+    day = next((day for i in range(len(mentions)) if (day := _day(reading, i)) is not None), None)
+    if told and again and shares and day is not None and day.mode == "within":
+        reading.metrics.append((Target("metric", f"{metric.name}[n={day.number}]"),))
+        reading.claim(*told, *again, *shares, *day.used, *(i for i in range(len(mentions)) if is_person(reading, i)))
 
 
 def read_days(reading: Reading) -> None:
@@ -105,7 +127,7 @@ def read_days(reading: Reading) -> None:
                 reading.metrics[timed[0]] = (Target("metric", name),)
             reading.claim(i)
     for i, mention in enumerate(reading.mentions):
-        said = mention.number is not None or mention.is_word("next_day")
+        said = mention.number is not None or mention.is_word("next_day", *FIRSTS) or _span(reading, i) is not None
         day = _day(reading, i) if said and reading.free(i) else None
         if day is None:
             continue
@@ -163,8 +185,14 @@ def _day(reading: Reading, position: int) -> _Day | None:
     """Return the day that begins at a position: 次日, 第14天后, within 7 days, day 30 or later."""
     mentions = reading.mentions
     used, number = {position}, mentions[position].number
+    opening = next((days for word, days in FIRSTS.items() if mentions[position].is_word(word)), None)
     if mentions[position].is_word("next_day"):
         number = 1
+    elif opening is not None:
+        number = opening
+    elif (span := _span(reading, position)) is not None:
+        number, length = span
+        used.update(range(position, position + length))
     elif number is None or not reading.free(position) or number != int(number):
         return None
     else:
@@ -175,15 +203,29 @@ def _day(reading: Reading, position: int) -> _Day | None:
     first, last = min(used), max(used)
     around = [mentions[k] for k in (first - 1, last + 1) if 0 <= k < len(mentions)]
     words = [normalise(mentions[k].text) for k in used]
-    if any(mention.is_word("or_later") for mention in around):
-        mode: RetentionMode = "on_or_after"
-    elif any("内" in word for word in words) or any(mention.is_word("within") for mention in around):
-        mode = "within"
+    inside = opening is not None or any(mark in word for word in words for mark in ("内", "里"))
+    if inside or any(mention.is_word("within") and not mention.is_word("or_later") for mention in around):
+        mode: RetentionMode = "within"
+    elif any(mention.is_word("or_later") for mention in around):
+        mode = "on_or_after"
     else:
         mode = "on"
-    joints = ("or_later", "within", "to", "goes_on")
+    joints = ("or_later", "within", "to", "goes_on", "at_least", "surpass")
     used.update(k for k in (first - 1, last + 1) if 0 <= k < len(mentions) and mentions[k].is_word(*joints))
     return _Day(number=int(number), mode=mode, used=frozenset(used))
+
+
+def _span(reading: Reading, position: int) -> tuple[int, int] | None:
+    """Return the days of 一周, two weeks, a month told at a position, and how many mentions tell them."""
+    mentions = reading.mentions[position : position + 2]
+    if len(mentions) < 2 or any(mention.time is not None for mention in mentions):
+        return None
+    unit = next((days for unit, days in SPANS.items() if mentions[1].is_word(unit)), None)
+    before = reading.mentions[position - 1].text if position else ""
+    number = 1.0 if mentions[0].text.lower() in ONE else mentions[0].number
+    if unit is None or not number or number != int(number) or before == "第":
+        return None
+    return int(number) * unit, 2
 
 
 def _around(reading: Reading, day: _Day) -> tuple[int, ...]:

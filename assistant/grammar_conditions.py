@@ -8,7 +8,7 @@ from sqlglot import exp
 from wenshu.assistant.grammar_none import read_none
 from wenshu.assistant.grammar_time import BUCKETS
 from wenshu.assistant.linker import Mention, Target
-from wenshu.assistant.naming import done_of, is_person, names_users, rows_counted, rows_of
+from wenshu.assistant.naming import done_of, is_person, names_users, rows_counted, rows_of, spending
 from wenshu.assistant.people import people
 from wenshu.assistant.reading import (
     COMPARED_BY,
@@ -206,7 +206,7 @@ def _comparison(reading: Reading, amount: Amount) -> tuple[Op | None, set[int]]:
         op = _op(mention)
         if beside == before:
             op = next((JOINING[t.name] for t in mention.targets if t.name in JOINING), op)
-        if op is not None and not (op is Op.EQ and mention.is_word("filler")):
+        if op is not None and not (op is Op.EQ and mention.is_word("filler") and not (mention.is_word("exactly") and beside == before)):
             return op, {beside}
     earlier = reading.beside(before, -1) if before is not None and done_of(reading, reading.mentions[before]) is not None else None
     if earlier is not None and reading.free(earlier) and (op := _op(reading.mentions[earlier])) not in (None, Op.EQ):
@@ -240,17 +240,28 @@ def _owner(reading: Reading, first: int, last: int, amount: Amount | None) -> Ow
         if i in reading.claimed and not reading.mentions[i].of("metric"):
             continue
         mention = reading.mentions[i]
+        if mention.is_word("how_much") and not mention.of("metric") and names_users(reading) and (spent := spending(reading.model)):
+            return Owner(position=i, metric=spent)  # 花了|超过5000块的人
         attribute = next(iter(_attributes(reading, mention)), None)
         if attribute and not (mention.of("metric") and (reading.has_groups or names_users(reading))):
             return Owner(position=i, dimension=attribute)
         if mention.of("metric") and not (amount is not None and amount.is_money and is_person(reading, i)):
             return Owner(position=i, metric=mention.of("metric"))
+        if amount is not None and amount.counted and (said := _asked_by(reading, i, amount)):
+            return Owner(position=i, metric=said)  # 卖了|不到500件: what 卖了多少件 asks for
         passed = i in right_after and before is not None and bool(reading.mentions[before].of("metric"))
         if not passed and (counted := rows_of(reading, mention, money=amount is not None and _is_paid(mention, amount))):
             return Owner(position=i, metric=(counted,))
         if not (passed and mention.is_word("filler")) and names_users(reading) and (done := done_of(reading, mention)) is not None:
             return Owner(position=i, metric=(done.metric,), where=done.where)
     return None
+
+
+def _asked_by(reading: Reading, position: int, amount: Amount) -> tuple[Target, ...]:
+    """Return the metric that a Chinese verb and the unit of a number name when they ask how many."""
+    verb, unit = reading.mentions[position].text, reading.mentions[amount.last].text
+    words = {f"{verb}多少{unit}", f"{verb}几{unit}"} if amount.last != position and not verb.isascii() else set()
+    return tuple(Target("metric", m.name) for m in reading.model.metrics if words & set(m.synonyms))[:1]
 
 
 def _says_times(mention: Mention) -> bool:

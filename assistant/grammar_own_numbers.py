@@ -16,6 +16,7 @@ from wenshu.semantic_layer.model import Dimension, Model
 from wenshu.semantic_layer.query import Op
 
 OWN = "_of_user"
+AND_SO_ON = ("…", "...", "。。。", "等等", "etc")
 Own = tuple[Dimension, Aggregate]
 
 
@@ -116,6 +117,9 @@ def _read_counts(reading: Reading, owns: dict[str, Own]) -> None:
         if leaf.dataset in datasets and ("day" in dimension.label.en) == in_days:
             _group(reading, owns[name], [*positions, before])
             reading.share = False  # of whom: the users with one of these numbers, or all?
+            tail = reading.linked.text[reading.mentions[found[-1][0]].end : reading.mentions[positions[-1]].end + 3].lower()
+            if any(words in tail for words in AND_SO_ON):
+                return
             reading.numbers.append(
                 NumberCondition(
                     dimension=name,

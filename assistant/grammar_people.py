@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from wenshu.assistant.linker import Target
-from wenshu.assistant.naming import Done, done_of, is_person, names_users
+from wenshu.assistant.naming import Done, done_of, is_person, names_users, spending
 from wenshu.assistant.people import people
 from wenshu.assistant.reading import MULTIPLIERS, Reading, UserCondition, ValueFilter
-from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Repurchase
+from wenshu.semantic_layer.metrics import Repurchase
 from wenshu.semantic_layer.query import Op, Quantile
 
 
@@ -58,17 +58,7 @@ def _ranked_by(reading: Reading, position: int, person: int) -> tuple[tuple[Targ
             named = reading.beside(k, +1)
             if named is not None and (found := reading.mentions[named].of("metric")):
                 return found, (k, named)
-    return _money(reading), ()
-
-
-def _money(reading: Reading) -> tuple[Target, ...]:
-    """Return the model's first amount of money, which is what users spend."""
-    model = reading.model
-    amounts = (
-        m.name for m in model.metrics
-        if isinstance(m, Aggregate) and m.aggregation is Aggregation.SUM and m.unit is not None and m.unit == model.currency
-    )  # fmt: skip
-    return tuple(Target("metric", name) for name in list(amounts)[:1])
+    return spending(reading.model), ()
 
 
 def _read_median(reading: Reading, position: int) -> None:

@@ -4,9 +4,9 @@ from sqlglot import exp
 
 from wenshu.assistant.grammar_distribution import banded
 from wenshu.assistant.linker import Mention, Target, words_of
-from wenshu.assistant.naming import done_of, is_person, rows_of
+from wenshu.assistant.naming import done_of, is_person, names_users, rows_of
 from wenshu.assistant.people import newcomers, people, subject
-from wenshu.assistant.reading import Reading, ValueFilter
+from wenshu.assistant.reading import COMPARED_BY, Reading, ValueFilter
 from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
@@ -78,7 +78,9 @@ def read_dropped(reading: Reading) -> None:
         following = reading.beside(i, +1)
         names = [t.name for t in reading.mentions[following].of("dimension")] if following is not None else []
         beyond = reading.beside(following, +1) if following is not None else None
-        if names and following is not None and not (beyond is not None and reading.mentions[beyond].of("value")):
+        if names and mention.is_word("filler") and reading.has_word("rank", "descending", "ascending"):
+            reading.claim(i)  # rank all |provinces| by orders
+        elif names and following is not None and not (beyond is not None and reading.mentions[beyond].of("value")):
             reading.dropped.extend(names)
             reading.claim(i, following)
         elif mention.is_word("filler"):
@@ -144,6 +146,8 @@ def read_money(reading: Reading) -> None:
     for i, mention in enumerate(reading.mentions):
         if not mention.is_word("how_much") or not reading.free(i):
             continue
+        if any(reading.mentions[k].is_word(*COMPARED_BY) for k in reading.near(i, +1, 1)) and not mention.of("metric"):
+            continue  # 花了|超过5000块的人: a condition on them
         anyone = [targets for targets in reading.metrics if any(target.name == reading.everyone for target in targets)]
         if not any(m.is_word("how_many") and not m.is_word("how_much") for m in reading.mentions):
             reading.metrics = [targets for targets in reading.metrics if targets not in anyone]  # how much did users pay
@@ -164,9 +168,11 @@ def _asks_besides(reading: Reading, position: int) -> bool:
     before = reading.linked.text[: reading.mentions[position].start]
     clause = before[max(before.rfind(mark) for mark in ",，、") + 1 :]  # noqa: RUF001
     start = len(before) - len(clause)
+    joint = reading.beside(position, -1)
+    if not clause.strip() or (joint is not None and reading.mentions[joint].is_word("and")):
+        start = len(before)  # 多少件、|多少钱, 几件和|多少钱
     metrics = [reading.model.metric_by_name.get(t.name) for targets in reading.metrics for t in targets[:1]]
-    counts = (Aggregation.COUNT, Aggregation.COUNT_DISTINCT)
-    counted = all(isinstance(m, Aggregate) and m.aggregation in counts for m in metrics)
+    counted = all(isinstance(m, Aggregate) and not _is_money(reading.model, m) for m in metrics)
     alone = not any(m.of("metric") and m.start >= start for i, m in enumerate(reading.mentions) if i != position)
     return 0 < start and counted and alone and not reading.users_with
 
@@ -447,6 +453,12 @@ def _is_other_rows(reading: Reading, position: int) -> bool:
 
 def read_nouns(reading: Reading) -> None:
     """用户, orders: what the question is about; they carry no condition of their own."""
+    came = [i for i, m in enumerate(reading.mentions) if m.is_word("was_active") and reading.free(i)]
+    cohorts = [m for m in reading.model.metrics if isinstance(m, Retention)]
+    of_cohort = any(m.is_word("entered", "again", "since_entry") for m in reading.mentions) or len({p.period for p in reading.periods}) > 1
+    if came and cohorts and not of_cohort and (names_users(reading) or any(map(reading.is_people, reading.mentions))):
+        reading.nouns.append(subject(reading.model, reading.model.leaves(cohorts[0].back)[0]))  # 9月|来过的人
+        reading.claim(*came)
     for i, mention in enumerate(reading.mentions):
         if mention.of("dataset") and reading.free(i) and not _is_other_rows(reading, i):
             reading.nouns.append(mention.of("dataset")[0].name)

@@ -205,6 +205,13 @@ def read_hours(reading: Reading) -> None:
             number = next((k for k in reading.near(joint, +1, 2) if reading.mentions[k].number is not None), None)
             if number is not None and (end := _hour(reading, number, like=used)) is not None:
                 last, used = end[0] - 1, used | end[1] | {joint}
+        elif joint is not None and reading.mentions[joint].is_word("or_later"):
+            last, used = 23, used | {joint}  # 晚上10点|以后
+        elif joint is not None and reading.mentions[joint].is_word("leads_to"):
+            first, last, used = 0, first - 1, used | {joint}  # 早上8点|之前
+        elif (ahead := reading.beside(min(used), -1)) is not None and reading.mentions[ahead].is_word("goes_on", "leads_to"):
+            first, last = (first, 23) if reading.mentions[ahead].is_word("goes_on") else (0, first - 1)
+            used = used | {ahead}  # after|10pm
         if 0 <= first <= last <= 23:
             reading.hours = (first, last)
             reading.claim(*used)

@@ -48,7 +48,7 @@ def read_values(reading: Reading) -> None:
         reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=joined, attributive=_is_attributive(reading, i, after)))
         reading.claim(*range(i, last + 1))
         for k in reading.near(last, +1, 1):  # 母婴和美妆|两个品类
-            if reading.mentions[k].number == len(group):
+            if reading.mentions[k].number in (len(group), len({t.value for each in targets for t in each})):
                 reading.claim(k)
                 reading.claim(*(n for n in reading.near(k, +1, 2) if reading.mentions[n].of("dimension")))
         i = last + 1

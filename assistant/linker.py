@@ -107,6 +107,11 @@ def tokenise(text: str) -> tuple[Token, ...]:
     return tuple(Token(match.start(), match.end(), stem(match.group())) for match in found)
 
 
+def _keys(text: str) -> Iterable[str]:
+    """Return the keys of a normalised text's tokens."""
+    return (token.key for token in tokenise(text)) if "-" in text or "_" in text else map(stem, TOKEN.findall(text))
+
+
 @cache
 def stem(word: str) -> str:
     """Return what a token is matched by: English words without possessive and plural endings."""
@@ -142,8 +147,10 @@ class Vocabulary:
         node = self._root
         for i, part in enumerate(phrase.split(SLOT)):
             keys = [SLOT] if i else []
-            for key in (*keys, *(token.key for token in tokenise(normalise(part.lstrip("-") if i else part)))):
-                node = node.following.setdefault(key, _Node())
+            for key in (*keys, *_keys(normalise(part.lstrip("-") if i else part))):
+                if (following := node.following.get(key)) is None:
+                    following = node.following[key] = _Node()
+                node = following
         if node is not self._root and target not in node.targets:
             node.targets.append(target)
             if target.kind in ("metric", "dimension", "value") and SLOT not in phrase:

@@ -62,3 +62,12 @@ def rows_counted(model: Model, dataset: str) -> tuple[Target, ...]:
     """Return the metric that counts what the users of a dataset did."""
     counts = (m.name for m in model.metrics if isinstance(m, Aggregate) and m.aggregation is Aggregation.COUNT and m.dataset == dataset)
     return tuple(Target("metric", name) for name in list(counts)[:1])
+
+
+def spending(model: Model) -> tuple[Target, ...]:
+    """Return the model's first amount of money, which is what users spend."""
+    amounts = (
+        m.name for m in model.metrics
+        if isinstance(m, Aggregate) and m.aggregation is Aggregation.SUM and m.unit is not None and m.unit == model.currency
+    )  # fmt: skip
+    return tuple(Target("metric", name) for name in list(amounts)[:1])

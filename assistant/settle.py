@@ -234,7 +234,7 @@ class Settler:
         for condition in reading.users_with:
             filters = both(filters, self._users_with(condition, period))
         among = not (reading.dimensions or reading.parts or settled.filters or reading.grain)
-        if shared and filters is not None and (among or reading.shares_part):
+        if shared and filters is not None and (among or (reading.shares_part and not settled.filters)):
             shared_users, filters = Share(where=filters), None  # the share of the top 20% of users
         else:
             shared_users = None

@@ -37,8 +37,12 @@ class Slips:
         """Return the question with every unknown word replaced by the one name near it, or None where any has none or several."""
         text = normalise(linked.text)
         said: list[tuple[str, str]] = []
-        for word in linked.unknown:
-            lowered = normalise(word)
+        stretches = (normalise(stretch) for stretch in linked.unknown)
+        words = [word for stretch in stretches for word in (stretch.split() if stretch.isascii() else (stretch,))]
+        alone = len(words) == 1
+        for lowered in words:
+            if lowered in self._parts and not alone:
+                continue  # repruchase |rate
             if any(lowered in wrong for wrong, _ in said):
                 continue
             found = self._word(lowered) if lowered.isascii() else self._name(text, lowered)
@@ -47,6 +51,8 @@ class Slips:
             wrong, right = found
             text = text.replace(wrong, right, 1)
             said.append((wrong, right))
+        if not said:
+            return None
         return Mended(
             text=text,
             said=Text(
@@ -75,6 +81,11 @@ class Slips:
         longest = max((len(wrong) for wrong, _ in near), default=0)
         best = {pair for pair in near if len(pair[0]) == longest}
         return best.pop() if len(best) == 1 else None
+
+    @cached_property
+    def _parts(self) -> frozenset[str]:
+        """Return every English word of a name."""
+        return frozenset(word for name in self._names if name.isascii() for word in normalise(name).split())
 
     @cached_property
     def _words(self) -> frozenset[str]:
