@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 
-from wenshu.assistant.linker import Target, words_of
+from wenshu.assistant.kept_filters import adds_value, is_lifted, joined, parts_of
+from wenshu.assistant.linker import Target
+from wenshu.assistant.moved_periods import moved
 from wenshu.assistant.reading import Reading
 from wenshu.assistant.rebound import renumbered, with_number_before
 from wenshu.assistant.settle import Settler
@@ -12,9 +15,10 @@ from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.behaviour_keys import BEHAVIOUR_KEYS
 from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.metric_parameters import metric_column
+from wenshu.semantic_layer.metrics import Aggregate
 from wenshu.semantic_layer.model import Model
-from wenshu.semantic_layer.periods import Compare, DateRange, compared_period
-from wenshu.semantic_layer.query import And, Filter, Order, Query, Share, UsersWith, Where, both, filters_of
+from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.query import Filter, Op, Order, Query, Share, UsersWith, Where, both, filters_of
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS
 
@@ -27,7 +31,7 @@ class FollowUp:
 
     def edits(self, reading: Reading) -> bool:
         """Say whether a question that names a metric changes the one before rather than opening a new subject."""
-        if reading.has_word("switch", "add", "they"):
+        if reading.has_word("switch", "add", "they") or reading.unfiltered:
             return True
         if (reading.order or reading.limit) and not (
             reading.dimensions or reading.periods or reading.filters or reading.grain
@@ -51,13 +55,16 @@ class FollowUp:
     def has_content(self, reading: Reading) -> bool:
         """Say whether a question without a metric asks for anything at all."""
         return bool(
-            reading.asks_for_number or reading.days or reading.mode or reading.unsplit or reading.dimensions or reading.dropped or reading.hours or reading.filters or reading.numbers or reading.periods or reading.grain or reading.parts or reading.weekdays
+            reading.asks_for_number or reading.days or reading.mode or reading.unsplit or reading.unfiltered or reading.dimensions or reading.dropped or reading.widened or reading.hours or reading.filters or reading.numbers or reading.periods or reading.grain or reading.parts or reading.weekdays
             or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
+            or reading.has_word("growth")
         )  # fmt: skip
 
     def edit(self, previous: Query, reading: Reading, as_of: date) -> tuple[Query, tuple[Text, ...]]:
         """Change the query before by what the question says; the rest is taken over and said."""
-        self._move_back(previous, reading)
+        self._move(previous, reading, as_of)
+        if reading.unfiltered:
+            reading.metrics.clear()  # all users
         if reading.versus and len(reading.periods) == 1 and not reading.metrics and previous.period is not None:
             reading.periods.insert(0, _phrase_of(previous))  # 比8月呢: what was asked before, against August
         kept_metrics = tuple(self._with_siblings(renumbered(name, reading, self.model)) for name in previous.metrics)
@@ -74,18 +81,19 @@ class FollowUp:
             name for name in previous.dimensions
             if not (reading.dimensions or reading.unsplit) and name not in (*own_keys, *reading.dropped)
         )
-        parts = _parts(previous.filters)
-        old = [part for part in parts if isinstance(part, Where) and part.dimension not in reading.dropped]
-        of_users = [part for part in parts if not isinstance(part, Where)]
+        parts = () if reading.unfiltered == "all" else parts_of(previous.filters)
+        old = [part for part in parts if isinstance(part, Where) and not is_lifted(part, reading, self.model, self._known)]
+        of_users = [part for part in parts if not isinstance(part, Where) and not reading.unfiltered]
         settled = self.settler.settle(
             reading, (*inherited, *(where.dimension for where in old if where.dimension not in TIME_PARTS)), metrics
         )
         dated = bool(reading.periods)
         if not dated and previous.period is not None:
             reading.periods.append(_phrase_of(previous))
+        of_groups = reading.versus and not dated and reading.compare is None and bool(reading.dimensions)  # 男女对比
         told, assumptions = self.settler.query(reading, settled, as_of)
-        replaced = {where.dimension for where in filters_of(told.filters)}
-        filters = told.filters
+        filters = joined(told.filters, old, reading)
+        replaced = {where.dimension for where in (*filters_of(told.filters), *filters_of(filters))}
         for where in reversed(old):
             if where.dimension not in replaced and not self._is_other_place(where, told.filters):
                 filters = both(where, filters)
@@ -95,21 +103,31 @@ class FollowUp:
         share = told.share or previous.share
         if told.share is not None and isinstance(told.share.where, Where):
             reading.dropped.append(told.share.where.dimension)  # 手机数码占多少: of all categories together
-        if told.share == Share() and not told.dimensions and not told.grain and filters is not None and not inherited:
+        of_itself = bool(reading.metrics) and told.metrics == previous.metrics  # 占首单用户的多少: of that very number
+        if told.share == Share() and not told.dimensions and not told.grain and filters is not None and (not inherited or of_itself):
             share, filters = Share(where=filters), None
+        elif told.share is None and previous.share == Share() and (part := _part_of_groups(told.filters, previous)) is not None:
+            share, filters = Share(where=part), None  # 手机数码呢 after 各品类占比
+            for where in (*(w for w in old if w.dimension != part.dimension), *of_users):
+                filters = both(filters, where)
         dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
             name for name in previous.dimensions
-            if name not in reading.dropped and not reading.unsplit and not (name in replaced and not any(item.joined or item.negated for item in reading.filters))
+            if name not in reading.dropped and not reading.unsplit and not (name in replaced and not adds_value(reading) and not any(item.joined or item.negated for item in reading.filters))
         )  # fmt: skip
+        if adds_value(reading) and not dimensions:
+            dimensions = tuple(w.dimension for w in filters_of(filters) if w.op is Op.IN and w not in old)[:1]  # side by side
         period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
         order = told.order or self._order_kept(previous, told, dimensions)
-        grain = told.grain or (None if reading.unsplit else previous.grain)
+        if previous.period is None and of_users and all(self._is_undated(name) for name in told.metrics):
+            period, to_date = None, None  # the period is that of the condition on users
+        own_grain = any(target.grain for target in settled.metrics)
+        grain = told.grain or (None if reading.unsplit or reading.parts or own_grain else previous.grain)
         keys = (*dimensions, str(grain))
         per = told.per or (() if reading.dimensions else tuple(name for name in previous.per if name in keys))
         query = replace(
             told, dimensions=dimensions, per=per, grain=grain, period=period, to_date=to_date, filters=filters,
-            compare=told.compare or (previous.compare if not dated or not isinstance(previous.compare, DateRange) else None),
-            share=share, order=order, limit=told.limit or (previous.limit if not reading.dimensions and not reading.unsplit else None),
+            compare=(told.compare if not of_groups else None) or (previous.compare if not dated or not isinstance(previous.compare, DateRange) else None),
+            share=share, order=order, limit=told.limit or (previous.limit if not (reading.dimensions or reading.unsplit or reading.widened) else None),
             conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
         )  # fmt: skip
         return query, (*assumptions, *self.taken_over(previous, query, named=bool(reading.metrics), dated=dated))
@@ -122,20 +140,35 @@ class FollowUp:
         ranked = [order for order in previous.order if order.by in columns]
         return tuple(replace(order, by=metric_column(told.metrics[0])) for order in ranked[:1] if dimensions and told.metrics)
 
-    def _move_back(self, previous: Query, reading: Reading) -> None:
+    def moves(self, previous: Query, reading: Reading, as_of: date) -> Reading:
+        """Return a question that says no more than where the period before is moved to as only that, any other as it is."""
+        if (period := moved(previous, reading.linked.text, as_of)) is None:
+            return reading
+        phrase = TimePhrase(start=0, end=0, text="", period=period)
+        return Reading(linked=replace(reading.linked, mentions=(), unknown=()), model=self.model, periods=[phrase])
+
+    def _move(self, previous: Query, reading: Reading, as_of: date) -> None:
         """Read 前一周, the week before, as before the period asked about last."""
         for i, phrase in enumerate(reading.periods):
-            if previous.period is not None and phrase.text.strip() in words_of("before_that"):
-                before = compared_period(previous.period, Compare.PREVIOUS, previous.to_date)
-                reading.periods[i] = replace(phrase, period=before, to_date=None)
+            if phrase.text and (period := moved(previous, phrase.text, as_of)) is not None:
+                reading.periods[i] = replace(phrase, period=period, to_date=None)
 
     def _is_other_place(self, where: Where, filters: Filter | None) -> bool:
         """Say whether a new filter is on another dimension that has the old one's values too (北京 as province and city)."""
+        return any(set(where.values) <= self._known.get(new.dimension, set()) for new in filters_of(filters))
+
+    @cached_property
+    def _known(self) -> dict[str, set[object]]:
+        """Return the values of each dimension by its name."""
         known: dict[str, set[object]] = {}
         for dimension in self.model.dimensions:
             values = {value.value for value in dimension.values} | set(self.values.get(dimension.qualified, ()))
             known.setdefault(dimension.name, set()).update(values)
-        return any(set(where.values) <= known.get(new.dimension, set()) for new in filters_of(filters))
+        return known
+
+    def _is_undated(self, name: str) -> bool:
+        metric = self.model.metric(name)
+        return isinstance(metric, Aggregate) and metric.undated
 
     def _with_siblings(self, name: str) -> tuple[Target, ...]:
         """Return a metric and those that go by one of its words, for where it does not have what is asked next."""
@@ -174,9 +207,11 @@ def _moved(part: Filter, previous: Query, period: DateRange | None) -> Filter:
     return part
 
 
-def _parts(filters: Filter | None) -> tuple[Filter, ...]:
-    """Return the conditions that must all hold."""
-    return () if filters is None else filters.parts if isinstance(filters, And) else (filters,)
+def _part_of_groups(filters: Filter | None, previous: Query) -> Where | None:
+    """Return a new filter that keeps some of the groups whose shares were asked for, where it is the only one."""
+    wheres = [part for part in parts_of(filters) if isinstance(part, Where)]
+    kept = len(wheres) == 1 and wheres[0].dimension in previous.dimensions and wheres[0].op in (Op.EQ, Op.IN)
+    return wheres[0] if kept else None
 
 
 def _phrase_of(query: Query) -> TimePhrase:

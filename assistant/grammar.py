@@ -12,17 +12,18 @@ from wenshu.assistant.grammar_compounds import read_compounds
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_counted_people import read_counted_people
 from wenshu.assistant.grammar_distribution import read_distribution, read_spread
+from wenshu.assistant.grammar_dropped import read_dropped
 from wenshu.assistant.grammar_funnel import read_funnel
 from wenshu.assistant.grammar_own_numbers import read_own_numbers
 from wenshu.assistant.grammar_paths import read_last_events, read_paths
 from wenshu.assistant.grammar_people import read_doings, read_standings
+from wenshu.assistant.grammar_presence import read_presence
 from wenshu.assistant.grammar_quotients import read_quotients
 from wenshu.assistant.grammar_ranking import read_chart, read_each, read_ranking, read_shares_and_trends
 from wenshu.assistant.grammar_subjects import (
     read_averages,
     read_counted_groups,
     read_dimensions,
-    read_dropped,
     read_metrics,
     read_money,
     read_nouns,
@@ -65,6 +66,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_counted_people,
     read_funnel,
     read_returns,
+    read_presence,
     read_numbers,
     read_cohorts,
     read_hours,

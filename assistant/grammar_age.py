@@ -11,6 +11,7 @@ from wenshu.semantic_layer.query import Op
 AGES = range(10, 100)
 SAID_OF = re.compile(r"\s*(?:(?:who|that)?\s*(?:are|is|were|was)\s+)?(?:aged\s+)?(?:between\s+)?", re.IGNORECASE)
 GROUPED = re.compile(r"\b(?:where|with|whose|have|has|had|having)\s+(?:the\s+)?$", re.IGNORECASE)  # cities where buyers are over 50
+IN_THEIR = re.compile(r"\bin\s+(?:their|the)\s+$", re.IGNORECASE)
 UNITS = ("money", "count_word", "day_unit", "hours_unit", "minute_unit", "step", "each_of", "share")
 
 
@@ -18,7 +19,13 @@ def read_ages(reading: Reading) -> None:
     """Women over 45, users between 25 and 34, the over-60s, the 25-34 age group: years of age where the data have them."""
     age = next((d for d in reading.model.dimensions if _is_age(reading.model, d)), None)
     for i, mention in enumerate(reading.mentions):
-        if mention.number is None or not reading.free(i) or not mention.text.isascii():
+        if mention.number is None or not reading.free(i):
+            continue
+        if age is not None and (used := _decade(reading, i)):
+            reading.numbers.append(NumberCondition(dimension=age.name, op=Op.BETWEEN, value=mention.number, high=mention.number + 9, span=(i, i)))
+            reading.claim(i, *used)
+            continue
+        if not mention.text.isascii():
             continue
         last, high = _range(reading, i)
         band = _band_after(reading, last) if high is not None else None
@@ -30,6 +37,18 @@ def read_ages(reading: Reading) -> None:
             many = reading.linked.text[mention.end : mention.end + 1].lower() == "s" and first < i
             if op is not None and (many or _is_said_of_people(reading, first)):
                 _keep(reading, age, op, (first, past), high, i)
+
+
+def _decade(reading: Reading, position: int) -> list[int]:
+    """Return the positions of the words that make an age one of ten years: 20|多岁, 30-|somethings, women in their 20|s."""
+    mention, text = reading.mentions[position], reading.linked.text
+    after = position + 1
+    if mention.number not in range(10, 100, 10):
+        return []
+    if after < len(reading.mentions) and reading.mentions[after].is_word("decade") and not text[mention.end : reading.mentions[after].start].strip(" -"):
+        return [position, after]
+    theirs = IN_THEIR.search(text[: mention.start]) is not None and text[mention.end : mention.end + 1].lower() == "s"
+    return [position] if theirs else []
 
 
 def _is_age(model: Model, dimension: Dimension) -> bool:

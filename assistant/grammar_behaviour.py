@@ -33,7 +33,7 @@ def read_returns(reading: Reading) -> None:
     if not again or len(phrases) != 2:
         return
     first, second = sorted(phrases)
-    beside = _period_beside(reading, again[0])
+    beside = period_beside(reading, again[0])
     if (second.start - first.end).days != 1 or (beside is not None and beside.period == first):
         _read_bought_in_both(reading, again, beside)
         return
@@ -61,7 +61,7 @@ def _read_bought_in_both(reading: Reading, again: list[int], other: TimePhrase |
     reading.claim(*again, *(i for i, m in enumerate(reading.mentions) if m.of("metric") or m.of("dataset")))
 
 
-def _period_beside(reading: Reading, position: int) -> TimePhrase | None:
+def period_beside(reading: Reading, position: int) -> TimePhrase | None:
     """Return the period that stands beside a position: right after in English, before in Chinese."""
     steps = (-1, +1) if not reading.mentions[position].text.isascii() else (+1, -1)
     beside = (reading.mentions[k].time for step in steps for k in reading.near(position, step, 2))
@@ -181,11 +181,11 @@ def read_cohorts(reading: Reading) -> None:
 
 
 def _name_whole(reading: Reading, whole: list[str]) -> None:
-    """Read all of the stages listed as the metric that has a row for each."""
+    """Read users split into all of the stages as the metric that has a row for each."""
     stages = {m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage}
     names = {target.name for targets in reading.metrics for target in targets}
     every = next((m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and not m.stage), None)
-    if every is not None and not whole and names >= stages:
+    if every is not None and not whole and names >= stages and reading.has_word("by"):
         reading.metrics.append((Target("metric", every),))
         whole.append(every)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from wenshu.assistant.linker import Target
 from wenshu.assistant.naming import is_person
+from wenshu.assistant.people import newcomers
 from wenshu.assistant.question import normalise
 from wenshu.assistant.reading import Reading, RetentionMode
 from wenshu.semantic_layer.metric_parameters import MOST_DAYS, metric_spec
@@ -12,6 +13,7 @@ from wenshu.semantic_layer.model import Model
 
 SPANS = {"week_unit": 7, "weeks": 7, "months": 30}  # days of
 FIRSTS = {"first_week": 7, "first_month": 30}
+INSIDE = ("内", "里")
 ONE = ("a", "one", "一", "一个")
 REACH = 6  # mentions between the day and what was done on it
 
@@ -89,6 +91,7 @@ def read_staying(reading: Reading) -> None:
             name = _metric(reading, k, day)
             if name is not None:
                 reading.metrics.append((Target("metric", f"{name}[n={day.number}]"),))
+                reading.claim(*(j for j in reading.near(k, -1, 1) if reading.mentions[j].is_word("both_of")))  # 又|回来
                 reading.claim(*day.used, *told, *shares, k)
                 reading.claim(*(j for j in range(len(reading.mentions)) if _metric(reading, j, day) == name))
                 return
@@ -100,8 +103,7 @@ def read_buying_again(reading: Reading) -> None:
     mentions = reading.mentions
     if metric is None or reading.metrics or any("[n=" in t.name for m in mentions for t in m.of("metric")):
         return
-    start = reading.model.anchor(metric).name
-    told = [i for i, m in enumerate(mentions) if m.is_word("first_order") or any(t.name == start for t in m.of("metric"))]
+    told = [i for i, m in enumerate(mentions) if m.is_word("first_order") or (_is_newcomer(reading, i) and m.of("metric") and not _came(reading, i))]
     rates = {m.name for m in reading.model.metrics if isinstance(m, Repurchase)}
     again = [i for i, m in enumerate(mentions) if m.is_word("again") or any(t.name in rates for t in m.of("metric"))]
     shares = [i for i, m in enumerate(mentions) if m.is_word("share", "conversion", "how_many")]
@@ -181,6 +183,11 @@ def _is_newcomer(reading: Reading, position: int) -> bool:
     return any(t.name in starts for t in mention.of("metric")) or any(t.value == "new" for t in mention.of("value"))
 
 
+def _came(reading: Reading, position: int) -> bool:
+    """Say whether a mention counts users by the day they came, not by that of their first order."""
+    return any(target.name in set(newcomers(reading.model)) for target in reading.mentions[position].of("metric"))
+
+
 def _day(reading: Reading, position: int) -> _Day | None:
     """Return the day that begins at a position: 次日, 第14天后, within 7 days, day 30 or later."""
     mentions = reading.mentions
@@ -202,8 +209,9 @@ def _day(reading: Reading, position: int) -> _Day | None:
         used.update(units)
     first, last = min(used), max(used)
     around = [mentions[k] for k in (first - 1, last + 1) if 0 <= k < len(mentions)]
+    following = mentions[last + 1].text if last + 1 < len(mentions) else ""
     words = [normalise(mentions[k].text) for k in used]
-    inside = opening is not None or any(mark in word for word in words for mark in ("内", "里"))
+    inside = opening is not None or any(mark in word for word in (*words, following) for mark in INSIDE)
     if inside or any(mention.is_word("within") and not mention.is_word("or_later") for mention in around):
         mode: RetentionMode = "within"
     elif any(mention.is_word("or_later") for mention in around):

@@ -58,7 +58,8 @@ def read_conditions(reading: Reading) -> None:
     """超过100万, at least 3, 25到34岁, 5星, above average: of the metric or the attribute beside."""
     for i, mention in enumerate(reading.mentions):
         if mention.number is not None and reading.free(i):
-            _read_number(reading, i)
+            if not _is_included(reading, i):
+                _read_number(reading, i)
         elif mention.is_word("negative", "positive") and reading.free(i) and (owner := _owner(reading, i, i, None)) is not None and _has_sign(reading, owner):
             op = Op.LT if mention.is_word("negative") else Op.GT
             reading.numbers.append(NumberCondition(metric=owner.metric, op=op, value=0.0, span=(i, i)))
@@ -72,6 +73,16 @@ def read_conditions(reading: Reading) -> None:
                     reading.numbers.append(NumberCondition(metric=owner.metric, op=op, value=kind, span=(i, j)))
                     reading.claim(*(k for k in range(i, j + 1) if k in (i, j) or reading.mentions[k].of("dimension")))
                     break
+
+
+def _is_included(reading: Reading, position: int) -> bool:
+    """Claim a number that is only said to be included: 3单以上(含|3|单)."""
+    for number in reading.numbers:
+        said = reading.linked.text[: reading.mentions[position].start].rstrip().endswith(("含", "including", "includes", "incl.", "inclusive of"))
+        if said and number.value == reading.mentions[position].number and number.op in (Op.GE, Op.LE):
+            reading.claim(position, _unit(reading, position)[0])
+            return True
+    return False
 
 
 def _has_sign(reading: Reading, owner: Owner) -> bool:

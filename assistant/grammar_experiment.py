@@ -41,6 +41,8 @@ def read_experiment(asked: "Asked") -> Investigation | Clarification | Refusal |
     if left and design.trials is not None and not _names_trial(asked, design):
         return _which(asked, design)
     apart = [name for name in reading.dimensions if name not in _own_names(design)]
+    if apart and design.trials is not None and not _names_trial(asked, design) and not _nouns(asked, design):
+        return None  # which brand is winning
     if apart:
         raise QueryError(
             "not_by_group",
@@ -103,9 +105,12 @@ def _own_names(design: TrialDesign) -> set[str]:
 
 def _claim_nouns(asked: "Asked", design: TrialDesign) -> None:
     """Take the words for experiments and groups as said: they name what is looked at anyway."""
+    asked.reading.claim(*_nouns(asked, design))
+
+
+def _nouns(asked: "Asked", design: TrialDesign) -> tuple[int, ...]:
     names = _own_names(design) | {design.dataset} | ({design.trials.dataset} if design.trials else set())
-    reading = asked.reading
-    reading.claim(*(i for i, m in enumerate(reading.mentions) if any(target.name in names for target in m.of("dimension", "dataset"))))
+    return tuple(i for i, m in enumerate(asked.reading.mentions) if any(target.name in names for target in m.of("dimension", "dataset")))
 
 
 def _names_trial(asked: "Asked", design: TrialDesign) -> bool:

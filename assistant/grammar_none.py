@@ -21,6 +21,13 @@ def read_none(reading: Reading, position: int) -> None:
         return  # 一件都没卖出去的商品: products, not users
     if not names_users(reading) and reading.metrics and _leaves_out_value(reading, position):
         return  # orders not placed on the web
+    if _read_denied_value(reading, position):
+        return
+    counted_people = set(people(reading.model))
+    others = [t for targets in reading.metrics for t in targets if t.name not in counted_people]
+    denied = {t.name for k in reading.near(position, +1, 1) for t in reading.mentions[k].of("metric")}
+    if not names_users(reading) and any(t.name in reading.model.metric_by_name for t in others) and denied and not denied & {t.name for t in others}:
+        return  # how many orders had no |discount|: no number of users
     for owner in (*reading.near(position, +1, 2), *_done_before(reading, position)):
         mention = reading.mentions[owner]
         done = done_of(reading, mention) if names_users(reading) else None
@@ -54,6 +61,39 @@ def read_none(reading: Reading, position: int) -> None:
             but = (k for k in reading.near(position, -1, 1) if reading.mentions[k].is_word("but"))
             reading.claim(position, owner, *again, *but)
             return
+
+
+def _read_denied_value(reading: Reading, position: int) -> bool:
+    """Read 从来没|退过货的买家 as those without such a row, 没|退款的订单 as the rows with another value."""
+    following = reading.beside(position, +1)
+    if following is None or reading.mentions[following].is_word("filler", "share"):
+        return False
+    model, mention = reading.model, reading.mentions[following]
+    counted = [m for t in mention.of("metric") if isinstance(m := model.metric_by_name.get(t.name), Aggregate) and m.aggregation is Aggregation.COUNT]
+    where = next((m.where for m in counted if m.where is not None), None)
+    same = {(str(e.this), e.expression.name) for e in where.find_all(exp.EQ) if isinstance(e.expression, exp.Literal)} if where is not None else set()
+    of_metric = tuple(
+        Target("value", d.qualified, v.value) for d in model.dimensions for m in counted[:1]
+        if d.dataset == m.dataset for v in d.values if (str(d.expr), str(v.value)) in same
+    )  # fmt: skip
+    values = of_metric if mention.of("metric") else mention.of("value")
+    datasets = list(dict.fromkeys(t.name.rpartition(".")[0] for t in values))
+    rows = rows_counted(model, datasets[0]) if datasets else ()
+    doers = set(people(model, *datasets[:1])) if datasets else set()
+    if not rows or model.dataset_by_name[datasets[0]].entity or done_of(reading, mention) is not None:
+        return False
+    denied = reading.mentions[position].is_word("exclude")
+    if not denied and (names_users(reading) or any(t.name in doers for m in reading.mentions for t in m.of("metric"))):
+        reading.users_with.append(UserCondition(metric=rows, op=Op.EQ, value=0, where=(ValueFilter(mentions=(values,)),)))
+    elif not names_users(reading) and not reading.has_word("but"):
+        reading.filters.append(ValueFilter(mentions=(values,), negated=True))
+        if mention.of("metric") and not reading.metrics:
+            reading.metrics.append(rows)
+    else:
+        return False
+    reading.forget(mention.of("metric"))
+    reading.claim(position, following)
+    return True
 
 
 def _read_but_not(reading: Reading, position: int) -> bool:

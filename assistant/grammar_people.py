@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from wenshu.assistant.linker import Target
-from wenshu.assistant.naming import Done, done_of, is_person, names_users, spending
+from wenshu.assistant.naming import Done, done_of, is_person, names_users, rows_counted, rows_of, spending
 from wenshu.assistant.people import people
 from wenshu.assistant.reading import MULTIPLIERS, Reading, UserCondition, ValueFilter
 from wenshu.semantic_layer.metrics import Repurchase
@@ -19,6 +19,12 @@ def read_standings(reading: Reading) -> None:
             _read_top_share(reading, i)
         elif mention.is_word("above", "below"):
             _read_median(reading, i)
+    for i, mention in enumerate(reading.mentions):
+        entity = next((dataset.name for dataset in reading.model.datasets if dataset.entity), None)
+        if mention.is_word("spenders") and reading.free(i) and entity is not None and reading.has_word("most", "least"):
+            reading.metrics.append(spending(reading.model))  # who are our top 10 |spenders|
+            reading.nouns.append(entity)
+            reading.claim(i)
 
 
 def _read_top_share(reading: Reading, position: int) -> None:
@@ -93,6 +99,26 @@ def read_doings(reading: Reading) -> None:
                 reading.claim(before)
                 before = reading.beside(before, -1)
         i = max(last, i) + 1
+    for i, mention in enumerate(reading.mentions):
+        if mention.is_word("both_of") and reading.free(i) and mention.text.isascii():
+            _read_both_things(reading, i)
+
+
+def _read_both_things(reading: Reading, position: int) -> None:
+    """Read people who bought|both|phones and shoes: who did it with the one and with the other."""
+    counted = set(people(reading.model))
+    named = [t for k in reading.near(position, -1, 1) for t in reading.mentions[k].of("metric") if t.name in counted]
+    done = rows_counted(reading.model, reading.model.leaves(named[0].name)[0].dataset) if named else ()
+    for k in () if done else reading.near(position, -1, 1):
+        done = (rows,) if (rows := rows_of(reading, reading.mentions[k])) is not None else ()
+    things = list(reading.near(position, +1, 3))
+    users = {dataset.name for dataset in reading.model.datasets if dataset.entity or dataset.is_segment}
+    values = [tuple(t for t in reading.mentions[k].of("value") if t.name.rpartition(".")[0] not in users) for k in things]
+    if len(things) < 3 or not done or not values[0] or not values[2] or not reading.mentions[things[1]].is_word("and"):
+        return
+    for value in (values[0], values[2]):
+        reading.users_with.append(UserCondition(metric=done, op=Op.GE, value=1, where=(ValueFilter(mentions=(value,)),)))
+    reading.claim(position, *things)
 
 
 def _doings(reading: Reading, start: int) -> Iterator[tuple[int, Done, bool]]:
@@ -148,4 +174,5 @@ def _are_conditions(reading: Reading, first: int, found: tuple[tuple[int, Done, 
     before = reading.beside(first, -1)
     leads = before is not None and reading.mentions[before].is_word("both_of", "who")
     inside = any(reading.mentions[k].is_word("both_of", "none", "but") for k in range(first, last))
-    return leads or inside or any(negated for _, _, negated in found)
+    again = any(reading.mentions[k].is_word("again") for k in range(first, last)) and all(done.where for _, done, _ in found)
+    return leads or inside or again or any(negated for _, _, negated in found)

@@ -5,9 +5,12 @@ from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.metrics import Aggregation, Ratio
 from wenshu.semantic_layer.model import Model
 
+EACH = ("每", "each", "per", "every")
+
 
 def read_quotients(reading: Reading) -> None:
     """付费人数占活跃的比例, buyers as a share of active users: the ratio in the model of the one to the other."""
+    _read_average_of_each(reading)
     for i, mention in enumerate(reading.mentions):
         if not mention.is_word("share", "of_all") or not reading.free(i):
             continue
@@ -34,6 +37,22 @@ def read_quotients(reading: Reading) -> None:
             reading.metrics = [ts for ts in reading.metrics if not {t.name for t in ts} & above]
         reading.metrics.append((Target("metric", ratio),))
         reading.claim(i, *(k for k, m in enumerate(reading.mentions) if m.is_word("share")))
+
+
+def _read_average_of_each(reading: Reading) -> None:
+    """Read 平均|每个|活跃用户|贡献多少成交额, on average each buyer's orders: the ratio of the one metric to the people named."""
+    averaged = [i for i, m in enumerate(reading.mentions) if m.is_word("average") and reading.free(i)]
+    for i, mention in enumerate(reading.mentions):
+        if not averaged or not mention.is_word("by") or not mention.text.lower().startswith(EACH):
+            continue
+        below = next(((k, reading.mentions[k].of("metric")) for k in reading.near(i, +1, 1)), None)
+        above = {t.name for targets in reading.metrics if below is not None and targets != below[1] for t in targets}
+        if below is not None and (ratio := _ratio(reading.model, above, below[1])) is not None:
+            numerator = reading.model.leaves(ratio)[0].name
+            reading.metrics = [ts for ts in reading.metrics if ts != below[1] and numerator not in {t.name for t in ts}]
+            reading.metrics.append((Target("metric", ratio),))
+            reading.claim(i, below[0], *averaged)
+            return
 
 
 def _ratio(model: Model, above: set[str], below: tuple[Target, ...]) -> str | None:

@@ -31,9 +31,9 @@ def read_averages(reading: Reading) -> None:
         if not mention.is_word("each_of", "each_order", "each_day") or not reading.free(i):
             continue
         passed = 2 if any(reading.mentions[k].is_word("average") for k in reading.near(i, +1, 1)) else 1
-        for k in (*reading.near(i, +1, passed), *reading.near(i, -1, 2)):
+        for k in (*reading.near(i, +1, passed), *reading.near(i, -1, 4 if mention.is_word("each_order") else 2)):
             above = {target.name for target in reading.mentions[k].of("metric")}
-            if not above and (rows := rows_of(reading, reading.mentions[k])) is not None:
+            if not above and not mention.is_word("each_order") and (rows := rows_of(reading, reading.mentions[k])) is not None:
                 above = {rows.name}  # 每个买家平均|下了|几单
             if reading.mentions[k].is_word("how_much"):
                 above = {m.name for m in reading.model.metrics if _is_money(reading.model, m)}
@@ -63,28 +63,6 @@ def _is_money(model: Model, metric: Metric) -> bool:
 
 def _says_average(reading: Reading, position: int) -> bool:
     return reading.free(position) and reading.mentions[position].is_word("average")
-
-
-def read_dropped(reading: Reading) -> None:
-    """去掉渠道限制, all channels: an earlier filter or group that no longer holds."""
-    for i, mention in enumerate(reading.mentions):
-        if mention.is_word("unsplit"):
-            reading.unsplit = True
-            following = reading.beside(i, +1)
-            split = following is not None and reading.mentions[following].of("dimension")
-            reading.claim(i, *([following] if split and following is not None else []))
-        if not mention.is_word("unlimited"):
-            continue
-        following = reading.beside(i, +1)
-        names = [t.name for t in reading.mentions[following].of("dimension")] if following is not None else []
-        beyond = reading.beside(following, +1) if following is not None else None
-        if names and mention.is_word("filler") and reading.has_word("rank", "descending", "ascending"):
-            reading.claim(i)  # rank all |provinces| by orders
-        elif names and following is not None and not (beyond is not None and reading.mentions[beyond].of("value")):
-            reading.dropped.extend(names)
-            reading.claim(i, following)
-        elif mention.is_word("filler"):
-            reading.claim(i)  # 所有用户, all products
 
 
 def _averages(reading: Reading, metric: Metric, above: set[str], word: Mention) -> bool:
@@ -188,8 +166,10 @@ def _speaks_of_people(reading: Reading) -> bool:
     """Say whether users are named, by a noun, a pronoun or an attribute of theirs."""
     own = {d.name for d in reading.model.datasets if d.entity or d.is_segment}
     counted = set(people(reading.model))
+    theirs = {d.name for d in reading.model.dimensions if d.dataset in own}
     return reading.has_word("they") or any(
         any(target.name in counted for target in mention.of("metric")) or is_person(reading, k) or own & {t.name.rpartition(".")[0] for t in mention.of("value")}
+        or {t.name for t in mention.of("dimension")} & theirs
         for k, mention in enumerate(reading.mentions)
     )
 
@@ -199,6 +179,8 @@ def _is_unknown_split(reading: Reading, position: int) -> bool:
     before = reading.beside(position, -1)
     if before is None or not reading.mentions[before].is_word("by"):
         return False
+    if reading.mentions[before].is_word("severally") and any(reading.mentions[k].of("value") for k in reading.near(before, -1, 1)):
+        return False  # 男的女的|各|下了多少单
     groups = any(m.of("dimension") and not m.of("metric") for m in reading.mentions) or reading.grain or reading.parts
     return not groups and not reading.has_word("most", "least", "rank", "which", "so", "switch")
 
@@ -454,10 +436,11 @@ def _is_other_rows(reading: Reading, position: int) -> bool:
 def read_nouns(reading: Reading) -> None:
     """用户, orders: what the question is about; they carry no condition of their own."""
     came = [i for i, m in enumerate(reading.mentions) if m.is_word("was_active") and reading.free(i)]
-    cohorts = [m for m in reading.model.metrics if isinstance(m, Retention)]
+    entities = {dataset.name for dataset in reading.model.datasets if dataset.entity}
+    cohorts = [m for m in reading.model.metrics if isinstance(m, Retention) and reading.model.leaves(m.start)[0].dataset in entities]
     of_cohort = any(m.is_word("entered", "again", "since_entry") for m in reading.mentions) or len({p.period for p in reading.periods}) > 1
     if came and cohorts and not of_cohort and (names_users(reading) or any(map(reading.is_people, reading.mentions))):
-        reading.nouns.append(subject(reading.model, reading.model.leaves(cohorts[0].back)[0]))  # 9月|来过的人
+        reading.nouns.append(reading.model.leaves(cohorts[0].back)[0].dataset)  # 9月|来过的人
         reading.claim(*came)
     for i, mention in enumerate(reading.mentions):
         if mention.of("dataset") and reading.free(i) and not _is_other_rows(reading, i):

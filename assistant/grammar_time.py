@@ -1,5 +1,6 @@
 """Owns the rules about time: periods, grains, and what a number is compared with."""
 
+import re
 from itertools import pairwise
 
 from sqlglot import exp
@@ -9,6 +10,7 @@ from wenshu.semantic_layer.metrics import Funnel
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare, Grain
 
+SIDES = re.compile(r"\b(?:vs|versus)\b|对比|相比|和.*比|跟.*比")  # between weekdays: each of them
 BUCKETS = {"days": Grain.DAY, "weeks": Grain.WEEK, "months": Grain.MONTH}
 PACES = {
     "day_on_day": Grain.DAY, "week_on_week": Grain.WEEK, "month_on_month": Grain.MONTH, "quarter_on_quarter": Grain.QUARTER,
@@ -61,6 +63,7 @@ def read_times(reading: Reading) -> None:
         if phrase.weekdays is not None:
             following = [reading.mentions[k] for k in reading.near(i, +1, 1)]
             severally = any(m.is_word("severally") or (m.time and m.time.grain is Grain.DAY) for m in following)
+            severally = severally or SIDES.search(phrase.text) is not None
             severally = severally or (len(phrase.weekdays) > 1 and any(m.is_word("severally") and not m.is_word("by") for m in reading.mentions))
             whole_week = len(phrase.weekdays) == 7
             if severally or whole_week:

@@ -47,6 +47,10 @@ def read_values(reading: Reading) -> None:
         joined = len(set(targets)) > 1 and not either
         reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=joined, attributive=_is_attributive(reading, i, after)))
         reading.claim(*range(i, last + 1))
+        known = {len(group), len({t.value for each in targets for t in each})} - {1}
+        for k in reading.near(i, -1, 3):  # 两个渠道|抖音和微信
+            if reading.free(k) and reading.mentions[k].number in known and any(reading.mentions[n].of("dimension") for n in range(k, i)):
+                reading.claim(k, *(n for n in range(k, i) if reading.mentions[n].of("dimension")))
         for k in reading.near(last, +1, 1):  # 母婴和美妆|两个品类
             if reading.mentions[k].number in (len(group), len({t.value for each in targets for t in each})):
                 reading.claim(k)

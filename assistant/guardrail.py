@@ -2,9 +2,11 @@
 
 import re
 
+from wenshu.assistant.commands import command_in
 from wenshu.assistant.grammar_customers import is_predictable, no_forecast
 from wenshu.assistant.linker import LinkedQuestion
 from wenshu.assistant.planner import Refusal
+from wenshu.assistant.question import normalise
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.refusals import not_allowed, personal_data
 from wenshu.semantic_layer.text import Text
@@ -31,14 +33,7 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
         if mention.is_word("forecast") and not is_predictable(linked, model):
             return no_forecast()
         if mention.is_word("write") or _sets_a_number(linked, position):
-            return Refusal(
-                code="not_a_question",
-                message=Text(
-                    f"“{mention.text}” asks for an action; I only read data.",
-                    f"“{mention.text}”是一项操作，我只能查询数据。",
-                ),
-                hint=Text("Ask for a number instead.", "请改为查询某个数字。"),
-            )
+            return _no_action(mention.text)
         personal = [d for t in mention.of("dimension") for d in model.dimensions if d.name == t.name and d.pii]
         if personal:
             error = personal_data(personal[0])
@@ -55,6 +50,8 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
         if mention.of("withheld") and not mention.of("dimension", "dataset", "value"):
             error = not_allowed(mention.text, [model.metric(name).label for name in _first(model)])
             return Refusal(code=error.code, message=error.message, hint=error.hint)
+    if (command := command_in(normalise(linked.text))) is not None:
+        return _no_action(command)
     for mention in linked.mentions:
         if absent := mention.of("absent"):
             label = model.absent[int(absent[0].name)][0]
@@ -64,6 +61,14 @@ def guardrail(linked: LinkedQuestion, model: Model) -> Refusal | None:
                 hint=what_there_is(model),
             )
     return None
+
+
+def _no_action(words: str) -> Refusal:
+    return Refusal(
+        code="not_a_question",
+        message=Text(f"“{words}” asks for an action; I only read data.", f"“{words}”是一项操作，我只能查询数据。"),
+        hint=Text("Ask for a number instead.", "请改为查询某个数字。"),
+    )
 
 
 def _sets_a_number(linked: LinkedQuestion, position: int) -> bool:

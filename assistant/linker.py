@@ -83,7 +83,7 @@ class Mention:
     def is_filler(self) -> bool:
         """Say whether the mention carries no content: filler that is no other word of the grammar either."""
         words = {target.name for target in self.targets if target.kind == "word"}
-        return "filler" in words and words <= {"filler", "entered", "begins", "occasion"} and len(words) == len(self.targets)
+        return "filler" in words and words <= {"filler", "entered", "begins", "occasion", "was_here", "decade", "every_one", "everyone", "unfiltered", "unlimited_tail"} and len(words) == len(self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,8 @@ class UserCondition:
 class Reading:
     """Collect what the rules find; `claimed` are the positions of the mentions they used.
 
-    `bound` is the last number compared, for a question that changes only the one compared before (超过800呢).
+    `bound` is the last number compared, for a question that changes only the one compared before (超过800呢). Of that
+    question, `dropped` are the dimensions that no longer count, `widened` those of which all values do.
     """
 
     linked: LinkedQuestion
@@ -175,7 +176,9 @@ class Reading:
     dated: list[tuple[str, TimePhrase]] = field(default_factory=list)
     spread: bool = False
     dropped: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
     unsplit: bool = False
+    unfiltered: Literal["users", "all"] | None = None
 
     @property
     def mentions(self) -> tuple[Mention, ...]:

@@ -1,4 +1,4 @@
-"""Owns a follow-up that changes a number of the query before: 超过800呢, and at least 3?, 改成90."""
+"""Owns a follow-up that changes a number or a metric of the query before: 超过800呢, 改成90, 去掉订单数, same for May sign-ups."""
 
 from dataclasses import replace
 
@@ -6,15 +6,16 @@ from wenshu.assistant.grammar_cohort import in_mode
 from wenshu.assistant.grammar_subjects import BY_RULE
 from wenshu.assistant.linker import Target
 from wenshu.assistant.naming import is_person
-from wenshu.assistant.people import people
+from wenshu.assistant.people import newcomers, people
 from wenshu.assistant.reading import GRAMMAR, Bound, Reading
 from wenshu.semantic_layer.errors import QueryError
-from wenshu.semantic_layer.metric_parameters import metric_spec
+from wenshu.semantic_layer.metric_parameters import metric_column, metric_spec
 from wenshu.semantic_layer.metrics import (
     Aggregate,
     Aggregation,
     Funnel,
     LifetimeValue,
+    Metric,
     Ratio,
     RepurchaseWithin,
     Retention,
@@ -31,7 +32,7 @@ def rebound(previous: Query, reading: Reading, model: Model) -> Query | None:
 
     What else the question asks for is left to be read as an edit of the query returned.
     """
-    if (other := _other_quotient(previous, reading, model)) is not None:
+    if (other := _other_quotient(previous, reading, model) or _without_metric(previous, reading)) is not None:
         return other
     bound = reading.bound
     if bound is None or not (reading.has_word("so", "switch") or _is_all(reading, bound)):
@@ -76,6 +77,40 @@ def _other_quotient(previous: Query, reading: Reading, model: Model) -> Query | 
     reading.metrics.clear()
     order = tuple(replace(item, by=ratio) for item in previous.order if item.by == metric.name)
     return replace(previous, metrics=(ratio,), order=order or previous.order)
+
+
+def _without_metric(previous: Query, reading: Reading) -> Query | None:
+    """Return the query without one of its several metrics: 去掉订单数, drop orders."""
+    kept = previous.metrics
+    for i, mention in enumerate(reading.mentions):
+        named = {target.name for target in mention.of("metric")}
+        beside = {reading.beside(i, -1): ("exclude", "unlimited"), reading.beside(i, +1): ("exclude_tail", "unlimited_tail")}
+        said = [k for k, words in beside.items() if k is not None and reading.mentions[k].is_word(*words)]
+        rest = (m for k, m in enumerate(reading.mentions) if k not in (i, *said))
+        if named and said and all(m.is_filler or m.is_word("so", "add") for m in rest):
+            kept = tuple(name for name in previous.metrics if name.partition("[")[0] not in named)
+            reading.claim(i, *said)
+    if kept == previous.metrics or not kept:
+        return None
+    reading.metrics.clear()
+    columns = {metric_column(name) for name in previous.metrics} - {metric_column(name) for name in kept}
+    return replace(previous, metrics=kept, order=tuple(order for order in previous.order if order.by not in columns))
+
+
+def of_cohort(previous: Query, reading: Reading, model: Model) -> None:
+    """Take back the metric that only says who entered, where the one before is about them: same for August signups."""
+    if len(reading.metrics) != 1 or len(reading.periods) != 1 or not reading.has_word("so", "switch") or reading.has_word("how_many"):
+        return
+    entered = {name for spec in previous.metrics if (name := _entry(model.metric_by_name[metric_spec(spec)[0]])) is not None}
+    datasets = {leaf.dataset for name in entered for leaf in model.leaves(name)}
+    counts = {*newcomers(model), *(name for dataset in datasets for name in people(model, dataset)), *entered}
+    if entered and any(t.name in counts and {leaf.dataset for leaf in model.leaves(t.name)} <= datasets for t in reading.metrics[0]):
+        reading.metrics.clear()
+
+
+def _entry(metric: Metric) -> str | None:
+    """Return the rows by which users enter the cohort that a metric is about."""
+    return metric.start if isinstance(metric, Retention | LifetimeValue) else metric.of if isinstance(metric, RepurchaseWithin) else None
 
 
 def _is_told_by(reading: Reading, position: int) -> bool:

@@ -18,7 +18,7 @@ from wenshu.assistant.people_list import of_those_scored, people_list
 from wenshu.assistant.planner import Clarification, Investigation, Outcome, Plan, Refusal, Statement
 from wenshu.assistant.question import MAX_LENGTH, Question, language_of
 from wenshu.assistant.reading import Reading
-from wenshu.assistant.rebound import rebound
+from wenshu.assistant.rebound import of_cohort, rebound
 from wenshu.assistant.report_periods import ReportPeriod, last_whole
 from wenshu.assistant.settle import Settler
 from wenshu.assistant.slips import Slips
@@ -111,6 +111,9 @@ class RulesPlanner:
     # from reading to outcome
 
     def _plan(self, reading: Reading, as_of: date, language: Language, previous: Query | None) -> Outcome:
+        if previous is not None:
+            reading = self.follow_up.moves(previous, reading, as_of)
+            of_cohort(previous, reading, self.model)
         if previous is not None and (renumbered := rebound(previous, reading, self.model)) is not None:
             if not self.follow_up.has_content(reading) and all(_is_soft(reading, word, previous) for word in reading.unclaimed()):
                 return Plan(query=renumbered, assumptions=self.follow_up.taken_over(previous, renumbered), evidence=_evidence(reading))

@@ -4,7 +4,8 @@
 
 Every answerable single question of tests/questions/shop.jsonl is asked again with other blanks, punctuation, politeness,
 width and case, in traditional characters, with its period moved to the front or the end, with a synonym of the model in
-the place of a name, and with one letter of a long English word slipped. A variant agrees where its query is the same
+the place of a name, with one letter of a long English word slipped, and with one character of a Chinese name that sounds
+alike. A variant agrees where its query is the same
 but for the order of what has none; one that is asked back or refused does not agree, another query is worse.
 """
 
@@ -21,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from _measuring import shop
+from pypinyin import lazy_pinyin
 
 from wenshu.assistant.linker import SLOT, LinkedQuestion, link
 from wenshu.assistant.planner import Plan
@@ -66,6 +68,11 @@ def variants(text: str, linked: LinkedQuestion, planner: RulesPlanner) -> Iterat
         named = {word for name in planner.vocabulary.names for word in name.lower().split()}
         for word in [word for word in words if word in named][:1]:
             yield "slip", text.replace(word, word[:3] + word[4] + word[3] + word[5:])
+    for mention in [m for m in linked.mentions if language == "zh" and m.of("metric", "dimension") and len(m.text) > 1][:1]:
+        for i, char in enumerate(mention.text):
+            if other := next((c for c in characters(planner) if c != char and lazy_pinyin(c) == lazy_pinyin(char)), None):
+                yield "sound", f"{text[: mention.start + i]}{other}{text[mention.start + i + 1 :]}"
+                break
     times = [m for m in linked.mentions if m.time is not None and m.time.period is not None]
     if len(times) == 1 and language == "zh" and times[0].start == 0 and "，" not in text:
         rest = text[times[0].end :].removeprefix("的").rstrip("？?。")
@@ -78,6 +85,12 @@ def variants(text: str, linked: LinkedQuestion, planner: RulesPlanner) -> Iterat
             other = metric.label.in_(language)
             if other.lower() != mention.text.lower() and SLOT not in other:
                 yield "name", f"{text[: mention.start]}{other}{text[mention.end :]}"
+
+
+@cache
+def characters(planner: RulesPlanner) -> tuple[str, ...]:
+    """Return the Chinese characters of all names."""
+    return tuple(sorted({char for name in planner.vocabulary.names for char in name if "一" <= char <= "鿿"}))
 
 
 def key(query: Query) -> object:

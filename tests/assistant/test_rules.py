@@ -61,8 +61,27 @@ def test_a_slip_is_said(planner: RulesPlanner):
     assert outcome.assumptions[0].en == "Read “chanel” as “channel”."
 
 
-def test_a_short_or_unclear_slip_is_asked_back(planner: RulesPlanner):
-    assert not isinstance(plan(planner, "GMV by ctiy in September"), Plan)
+@pytest.mark.parametrize(
+    ("slipped", "meant"),
+    [
+        ("9月付购率按渠道", "9月复购率按渠道"),
+        ("三季度各成市订单数、退款率", "三季度各城市订单数、退款率"),
+        ("9月留存绿是多少", "9月留存率是多少"),
+        ("复购购率按城市", "复购率按城市"),
+        ("留率存按渠道", "留存率按渠道"),
+        ("新增拥护数", "新增用户数"),
+        ("repruchase rate in Q2 2026 by city", "repurchase rate in Q2 2026 by city"),
+    ],
+)
+def test_a_slip_by_sound_place_or_letter(planner: RulesPlanner, slipped: str, meant: str):
+    outcome, right = plan(planner, slipped), plan(planner, meant)
+    assert isinstance(outcome, Plan) and isinstance(right, Plan)
+    assert outcome.query == right.query and outcome.assumptions
+
+
+@pytest.mark.parametrize("text", ["GMV by ctiy in September", "用户满意程度是多少", "9月停留时间", "沈阳9月的GMV"])
+def test_a_short_or_unclear_slip_is_asked_back(planner: RulesPlanner, text: str):
+    assert not isinstance(plan(planner, text), Plan)
 
 
 def wide(text: str) -> str:
