@@ -138,7 +138,7 @@ class Assistant:
         self, question: Question, language: Language, previous: Query | None, offer: Offer | None
     ) -> Iterator[Step | Planned]:
         """Yield the steps of a question or, where it replies to a question asked back, of what the reply makes of that."""
-        outcome = replied(question, offer, lambda text: self.planner.plan(replace(question, text=text), language, None))
+        outcome = replied(question, offer, lambda text: self.planner.plan(replace(question, text=text), language, None), previous)
         if outcome is not None:
             yield Planned(outcome=outcome, planner=self.planner.name)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from wenshu.assistant.linker import SLOT, Target, model_phrases
+from wenshu.assistant.linker import SLOT, Target, model_phrases, words_of
 from wenshu.assistant.question import language_of, normalise
 from wenshu.assistant.suggestions import Suggestions
 from wenshu.semantic_layer.metrics import Metric
@@ -67,7 +67,8 @@ class Completer:
         normal = normalise(typed)
         names: tuple[Completion, ...] = ()
         for start in _starts(normal):
-            names = tuple(self._continuing(normal[start:], start, language))
+            grouped = normal[:start].rstrip().endswith(tuple(words_of("by")))
+            names = tuple(self._continuing(normal[start:], start, language, first="dimension" if grouped else None))
             if names:
                 break
         asked = tuple(self._questions(normal, names, language))
@@ -98,13 +99,12 @@ class Completer:
             label = next(known, Text(str(target.value), str(target.value)))
         return (label.en, label.zh)
 
-    def _continuing(self, begun: str, start: int, language: Language) -> Iterator[Completion]:
-        """Yield a completion for each thing with a name that begins like this, its own name before a synonym."""
-        first = bisect_left(self._keys, begun)
-        past = bisect_left(self._keys, begun + "\U0010ffff")
+    def _continuing(self, begun: str, start: int, language: Language, first: Kind | None) -> Iterator[Completion]:
+        """Yield a completion for each thing with a name that begins like this, those of the kind `first` first, its own name before a synonym."""
+        from_, past = bisect_left(self._keys, begun), bisect_left(self._keys, begun + "\U0010ffff")
         script: Language = "zh" if language_of(begun) == "zh" else language
-        near = [name for name in self._names[first:past] if name.key != begun]
-        near.sort(key=lambda name: (language_of(name.text) != script, *name.rank))
+        near = [name for name in self._names[from_:past] if name.key != begun]
+        near.sort(key=lambda name: (language_of(name.text) != script, name.target.kind != first, *name.rank))
         told: set[object] = set()
         for name in near:
             target = name.target

@@ -17,7 +17,7 @@ from wenshu.semantic_layer.binder import Binder
 from wenshu.semantic_layer.metric_parameters import metric_column
 from wenshu.semantic_layer.metrics import Aggregate
 from wenshu.semantic_layer.model import Model
-from wenshu.semantic_layer.periods import DateRange
+from wenshu.semantic_layer.periods import Compare, DateRange
 from wenshu.semantic_layer.query import Filter, Op, Order, Query, Share, UsersWith, Where, both, filters_of
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS
@@ -55,7 +55,7 @@ class FollowUp:
     def has_content(self, reading: Reading) -> bool:
         """Say whether a question without a metric asks for anything at all."""
         return bool(
-            reading.asks_for_number or reading.days or reading.mode or reading.unsplit or reading.unfiltered or reading.dimensions or reading.dropped or reading.widened or reading.hours or reading.filters or reading.numbers or reading.periods or reading.grain or reading.parts or reading.weekdays
+            reading.asks_for_number or reading.days or reading.mode or reading.unsplit or reading.unfiltered or reading.uncompared or reading.dimensions or reading.dropped or reading.widened or reading.hours or reading.filters or reading.numbers or reading.periods or reading.grain or reading.parts or reading.weekdays
             or reading.compare or reading.share or reading.superlative or reading.order or reading.limit or reading.trend
             or reading.has_word("growth")
         )  # fmt: skip
@@ -92,7 +92,7 @@ class FollowUp:
             reading.periods.append(_phrase_of(previous))
         of_groups = reading.versus and not dated and reading.compare is None and bool(reading.dimensions)  # 男女对比
         told, assumptions = self.settler.query(reading, settled, as_of)
-        filters = joined(told.filters, old, reading)
+        filters = joined(told.filters, old, reading, self._known)
         replaced = {where.dimension for where in (*filters_of(told.filters), *filters_of(filters))}
         for where in reversed(old):
             if where.dimension not in replaced and not self._is_other_place(where, told.filters):
@@ -106,28 +106,33 @@ class FollowUp:
         of_itself = bool(reading.metrics) and told.metrics == previous.metrics  # 占首单用户的多少: of that very number
         if told.share == Share() and not told.dimensions and not told.grain and filters is not None and (not inherited or of_itself):
             share, filters = Share(where=filters), None
-        elif told.share is None and previous.share == Share() and (part := _part_of_groups(told.filters, previous)) is not None:
-            share, filters = Share(where=part), None  # 手机数码呢 after 各品类占比
-            for where in (*(w for w in old if w.dimension != part.dimension), *of_users):
-                filters = both(filters, where)
+        elif told.share is None and previous.share == Share() and (chosen := _part_of_groups(told.filters, previous)) is not None:
+            share, filters = Share(where=chosen), None  # 手机数码呢 after 各品类占比
+            rest: tuple[Filter, ...] = (*(where for where in old if where.dimension != chosen.dimension), *of_users)
+            for kept in rest:
+                filters = both(filters, kept)
         dimensions = told.dimensions if reading.dimensions or reading.parts else tuple(
             name for name in previous.dimensions
             if name not in reading.dropped and not reading.unsplit and not (name in replaced and not adds_value(reading) and not any(item.joined or item.negated for item in reading.filters))
         )  # fmt: skip
-        if adds_value(reading) and not dimensions:
-            dimensions = tuple(w.dimension for w in filters_of(filters) if w.op is Op.IN and w not in old)[:1]  # side by side
         period, to_date = (told.period, told.to_date) if reading.periods else (previous.period, previous.to_date)
-        order = told.order or self._order_kept(previous, told, dimensions)
+        order = _as_ranked(told.order, previous, reading) or self._order_kept(previous, told, dimensions)
+        if reading.uncompared:
+            order = tuple(replace(item, by=item.by.removesuffix("_change")) for item in order)
         if previous.period is None and of_users and all(self._is_undated(name) for name in told.metrics):
             period, to_date = None, None  # the period is that of the condition on users
         own_grain = any(target.grain for target in settled.metrics)
         grain = told.grain or (None if reading.unsplit or reading.parts or own_grain else previous.grain)
+        if told.share is None and share == Share() and not dimensions and not grain:
+            share = None  # 不分渠道了: there are no groups left that have shares
         keys = (*dimensions, str(grain))
         per = told.per or (() if reading.dimensions else tuple(name for name in previous.per if name in keys))
+        compare = (told.compare if not of_groups else None) or (previous.compare if not dated or not isinstance(previous.compare, DateRange) else None)
+        keeps_limit = bool(dimensions or grain) and not (reading.dimensions or reading.unsplit or reading.widened)
         query = replace(
             told, dimensions=dimensions, per=per, grain=grain, period=period, to_date=to_date, filters=filters,
-            compare=(told.compare if not of_groups else None) or (previous.compare if not dated or not isinstance(previous.compare, DateRange) else None),
-            share=share, order=order, limit=told.limit or (previous.limit if not (reading.dimensions or reading.unsplit or reading.widened) else None),
+            compare=compare if not reading.uncompared else None,
+            share=share, order=order, limit=told.limit or (previous.limit if keeps_limit else None),
             conditions=told.conditions or (previous.conditions if told.metrics == previous.metrics else ()),
         )  # fmt: skip
         return query, (*assumptions, *self.taken_over(previous, query, named=bool(reading.metrics), dated=dated))
@@ -152,6 +157,8 @@ class FollowUp:
         for i, phrase in enumerate(reading.periods):
             if phrase.text and (period := moved(previous, phrase.text, as_of)) is not None:
                 reading.periods[i] = replace(phrase, period=period, to_date=None)
+                if reading.versus and period == moved(previous, "before that", as_of):
+                    reading.compare, reading.periods = Compare.PREVIOUS, []  # compared with the week before
 
     def _is_other_place(self, where: Where, filters: Filter | None) -> bool:
         """Say whether a new filter is on another dimension that has the old one's values too (北京 as province and city)."""
@@ -205,6 +212,13 @@ def _moved(part: Filter, previous: Query, period: DateRange | None) -> Filter:
     if isinstance(part, UsersWith) and isinstance(part.period, DateRange) and previous.period in (None, part.period):
         return replace(part, period=period)
     return part
+
+
+def _as_ranked(order: tuple[Order, ...], previous: Query, reading: Reading) -> tuple[Order, ...]:
+    """Return the order asked for, by the change or share that ranked the rows before where it names nothing: top 3 only."""
+    by = previous.order[0].by if len(order) == len(previous.order) == 1 and not reading.metrics else ""
+    derived = bool(by) and by in (f"{order[0].by}_change", f"{order[0].by}_share")
+    return (replace(order[0], by=by),) if derived else order
 
 
 def _part_of_groups(filters: Filter | None, previous: Query) -> Where | None:

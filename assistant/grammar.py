@@ -7,7 +7,14 @@ from collections.abc import Callable
 
 from wenshu.assistant.grammar_age import read_ages
 from wenshu.assistant.grammar_behaviour import read_cohorts, read_numbers, read_returns, read_stages
-from wenshu.assistant.grammar_cohort import read_brackets, read_buying_again, read_days, read_maturity, read_staying
+from wenshu.assistant.grammar_cohort import (
+    read_brackets,
+    read_buying_again,
+    read_cohort_value,
+    read_days,
+    read_maturity,
+    read_staying,
+)
 from wenshu.assistant.grammar_compounds import read_compounds
 from wenshu.assistant.grammar_conditions import read_conditions, read_user_conditions
 from wenshu.assistant.grammar_counted_people import read_counted_people
@@ -17,9 +24,10 @@ from wenshu.assistant.grammar_funnel import read_funnel
 from wenshu.assistant.grammar_own_numbers import read_own_numbers
 from wenshu.assistant.grammar_paths import read_last_events, read_paths
 from wenshu.assistant.grammar_people import read_doings, read_standings
-from wenshu.assistant.grammar_presence import read_presence
+from wenshu.assistant.grammar_presence import read_doers_among, read_presence
 from wenshu.assistant.grammar_quotients import read_quotients
 from wenshu.assistant.grammar_ranking import read_chart, read_each, read_ranking, read_shares_and_trends
+from wenshu.assistant.grammar_reached import read_reached
 from wenshu.assistant.grammar_subjects import (
     read_averages,
     read_counted_groups,
@@ -49,6 +57,8 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_brackets,
     read_staying,
     read_buying_again,
+    read_cohort_value,
+    read_reached,
     read_dates,
     read_standings,
     read_doings,
@@ -65,6 +75,7 @@ RULES: tuple[Callable[[Reading], None], ...] = (
     read_money,
     read_counted_people,
     read_funnel,
+    read_doers_among,
     read_returns,
     read_presence,
     read_numbers,

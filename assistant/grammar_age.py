@@ -3,7 +3,7 @@
 import re
 
 from wenshu.assistant.naming import is_person
-from wenshu.assistant.people import people
+from wenshu.assistant.people import newcomers, people
 from wenshu.assistant.reading import COMPARED_BY, JOINING, NumberCondition, Reading
 from wenshu.semantic_layer.model import Dimension, Model
 from wenshu.semantic_layer.query import Op
@@ -112,7 +112,7 @@ def _compared(reading: Reading, first: int, last: int, high: float | None) -> tu
 
 def _is_said_of_people(reading: Reading, first: int) -> bool:
     """Say whether people stand right before a comparison, which is then no number of theirs (users |with| under 30)."""
-    counted = set(people(reading.model))
+    counted = {*people(reading.model), *newcomers(reading.model)}
     return any(
         (is_person(reading, k) or reading.mentions[k].is_word("persons") or any(t.name in counted for t in reading.mentions[k].of("metric")))
         and SAID_OF.fullmatch(reading.linked.text[reading.mentions[k].end : reading.mentions[first].start]) is not None

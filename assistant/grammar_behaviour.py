@@ -9,6 +9,7 @@ from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.behaviour_keys import PERIOD_NUMBER
 from wenshu.semantic_layer.metrics import (
     Funnel,
+    Interval,
     Lifecycle,
     LifetimeValue,
     PeriodReturn,
@@ -69,9 +70,15 @@ def period_beside(reading: Reading, position: int) -> TimePhrase | None:
 
 
 def read_stages(reading: Reading) -> None:
-    """留存、回流、流失用户: a word listed beside a stage of the lifecycle names a stage too."""
+    """留存、回流、流失用户: a word listed beside a stage of the lifecycle names a stage too; by lifecycle stage."""
+    whole = {m.name: m.of for m in reading.model.metrics if isinstance(m, Lifecycle) and not m.stage}
+    for i, mention in enumerate(reading.mentions):
+        if any(t.name in whole for t in mention.of("metric")) and reading.free(i):
+            reading.metrics.append(mention.of("metric"))
+            reading.claim(i)
     stages = {m.stage: m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage}
     named = set(stages.values())
+    _name_parts_of_all(reading)
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("lost") and reading.has_word("so", "switch") and "dormant" in stages:
             if not mention.targets[1:] and not any(m.of("metric") for m in reading.mentions):
@@ -91,10 +98,25 @@ def read_stages(reading: Reading) -> None:
                 here = beside
 
 
+def _name_parts_of_all(reading: Reading) -> None:
+    """Read of the active users, new vs returning as the stages alone: they are parts of what is named first."""
+    stages = {m.name: m.of for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage}
+    names = {m.stage for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage}
+    said = [i for i, m in enumerate(reading.mentions) if any(t.name in stages or t.value in names for t in m.of("metric", "value"))]
+    if not any(t.name in stages for i in said for t in reading.mentions[i].of("metric")):
+        return
+    whole = [i for i, m in enumerate(reading.mentions) if said and i < said[0] and any(t.name in stages.values() for t in m.of("metric"))]
+    beside = (_listed_beside(reading, i, step) for i in whole for step in (-1, +1))
+    joined = any(reading.mentions[k].of("metric") for k in beside if k is not None)
+    if len(said) > 1 and whole and not joined:
+        reading.claim(*whole)
+        reading.versus = False
+
+
 def _listed_beside(reading: Reading, position: int, step: int) -> int | None:
     """Return the position of what stands beside in a list: after a comma, 、 or and."""
     beside = reading.beside(position, step)
-    if beside is not None and reading.mentions[beside].is_word("and"):
+    if beside is not None and reading.mentions[beside].is_word("and", "versus"):
         return reading.beside(beside, step)
     if beside is None:
         return None
@@ -148,8 +170,12 @@ def read_cohorts(reading: Reading) -> None:
     behaviours = [
         metric for metric in reading.model.metrics if metric.name in names and metric.name in _anchors(reading.model)
     ]
+    if any(isinstance(m, Interval) for m in reading.model.metrics if m.name in names):
+        told = [i for i, m in enumerate(reading.mentions) if m.is_word("median")]
+        told += [i for i, m in enumerate(reading.mentions) if m.is_word("day_unit") and not any(reading.mentions[k].number for k in reading.near(i, -1, 1))]
+        reading.claim(*told)  # the days between orders are its unit, the median is how it is counted
     if any(isinstance(m, Lifecycle) for m in reading.model.metrics if m.name in names):
-        reading.claim(*(i for i, mention in enumerate(reading.mentions) if mention.is_word("step")))
+        reading.claim(*(i for i, mention in enumerate(reading.mentions) if mention.is_word("step", "distribution")))
         whole = [m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.name in names and not m.stage]
         parts = {m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage} | set(newcomers(reading.model))
         _name_whole(reading, whole)
@@ -159,6 +185,7 @@ def read_cohorts(reading: Reading) -> None:
             targets for targets in reading.metrics if not any(t.name == reading.everyone for t in targets)
         ]
     anchors = {_anchors(reading.model)[metric.name] for metric in behaviours}
+    anchors |= {metric.value for metric in behaviours if isinstance(metric, LifetimeValue)}  # 30天内人均贡献多少|成交额
     if not behaviours and not reading.steps:
         return
     if reading.steps:

@@ -14,6 +14,7 @@ from wenshu.semantic_layer.model import Model
 SPANS = {"week_unit": 7, "weeks": 7, "months": 30}  # days of
 FIRSTS = {"first_week": 7, "first_month": 30}
 INSIDE = ("内", "里")
+EACH = ("worth", "average", "per head", "per person", "apiece", "each", "人均", "平均", "每人", "每个人")
 ONE = ("a", "one", "一", "一个")
 REACH = 6  # mentions between the day and what was done on it
 
@@ -83,13 +84,14 @@ def read_staying(reading: Reading) -> None:
     shares = [i for i, mention in enumerate(reading.mentions) if mention.is_word("share", "conversion", "how_many")]
     if reading.metrics or not told or not shares or any("[n=" in t.name for m in reading.mentions for t in m.of("metric")):
         return
+    asks_share = reading.has_word("share", "conversion")
     for i in range(len(reading.mentions)):
-        day = _day(reading, i)
+        day = day_at(reading, i)
         if day is None:
             continue
         for k in _around(reading, day):
             name = _metric(reading, k, day)
-            if name is not None:
+            if name is not None and (asks_share or not reading.mentions[k].of("dataset")):
                 reading.metrics.append((Target("metric", f"{name}[n={day.number}]"),))
                 reading.claim(*(j for j in reading.near(k, -1, 1) if reading.mentions[j].is_word("both_of")))  # 又|回来
                 reading.claim(*day.used, *told, *shares, k)
@@ -107,16 +109,43 @@ def read_buying_again(reading: Reading) -> None:
     rates = {m.name for m in reading.model.metrics if isinstance(m, Repurchase)}
     again = [i for i, m in enumerate(mentions) if m.is_word("again") or any(t.name in rates for t in m.of("metric"))]
     shares = [i for i, m in enumerate(mentions) if m.is_word("share", "conversion", "how_many")]
-    day = next((day for i in range(len(mentions)) if (day := _day(reading, i)) is not None), None)
+    day = next((day for i in range(len(mentions)) if (day := day_at(reading, i)) is not None), None)
     if told and again and shares and day is not None and day.mode == "within":
         reading.metrics.append((Target("metric", f"{metric.name}[n={day.number}]"),))
         reading.claim(*told, *again, *shares, *day.used, *(i for i in range(len(mentions)) if is_person(reading, i)))
 
 
+def read_cohort_value(reading: Reading) -> None:
+    """注册后90天内平均每人花了多少钱, average spend of June sign-ups in their first 60 days: lifetime value in other words."""
+    mentions, entities = reading.mentions, _entities(reading)
+    metric = next((m for m in reading.model.metrics if isinstance(m, LifetimeValue) and reading.model.anchor(m).dataset in entities), None)
+    if metric is None or reading.metrics or any("[n=" in t.name for m in mentions for t in m.of("metric")):
+        return
+    told = [i for i, m in enumerate(mentions) if m.is_word("entered", "since_entry") or _came(reading, i)]
+    spent = [i for i in range(len(mentions)) if says_spending(reading, i)]
+    each = [i for i in range(len(mentions)) if says_each(reading, i)]
+    day = next((day for i in range(len(mentions)) if (day := day_at(reading, i)) is not None and day.mode != "on_or_after"), None)
+    if told and spent and each and day is not None:
+        reading.metrics.append((Target("metric", f"{metric.name}[n={day.number}]"),))
+        first = (k for k in reading.near(min(day.used), -1, 1) if mentions[k].is_word("foremost", "most"))
+        reading.claim(*told, *spent, *each, *day.used, *first, *(i for i, m in enumerate(mentions) if is_person(reading, i) or m.is_word("how_many")))
+
+
+def says_spending(reading: Reading, position: int) -> bool:
+    mention = reading.mentions[position]
+    return mention.is_word("how_much") or any(reading.model.metric(t.name).unit == reading.model.currency for t in mention.of("metric"))
+
+
+def says_each(reading: Reading, position: int) -> bool:
+    """Say whether a mention asks for a number of each user: 人均, per head, worth."""
+    mention = reading.mentions[position]
+    return mention.is_word("each_of", "average") or any(word in mention.text.lower() for word in EACH)
+
+
 def read_days(reading: Reading) -> None:
     """换成30日, LTV of May sign-ups after 120 days: a number of days that stands apart from its metric."""
     timed = [k for k, targets in enumerate(reading.metrics) if _takes_days(reading, targets)]
-    alone = all(m.is_filler or m.number is not None or m.is_word("day_unit", "next_day") for m in reading.mentions)
+    alone = all(m.is_filler or m.number is not None or m.is_word("day_unit", "next_day", "within") for m in reading.mentions)
     apart = not reading.metrics and not reading.steps and (alone or reading.has_word("switch", "so", "only", "rolling"))
     if len(timed) != 1 and not apart:
         return
@@ -130,7 +159,7 @@ def read_days(reading: Reading) -> None:
             reading.claim(i)
     for i, mention in enumerate(reading.mentions):
         said = mention.number is not None or mention.is_word("next_day", *FIRSTS) or _span(reading, i) is not None
-        day = _day(reading, i) if said and reading.free(i) else None
+        day = day_at(reading, i) if said and reading.free(i) else None
         if day is None:
             continue
         if apart:
@@ -188,7 +217,7 @@ def _came(reading: Reading, position: int) -> bool:
     return any(target.name in set(newcomers(reading.model)) for target in reading.mentions[position].of("metric"))
 
 
-def _day(reading: Reading, position: int) -> _Day | None:
+def day_at(reading: Reading, position: int) -> _Day | None:
     """Return the day that begins at a position: 次日, 第14天后, within 7 days, day 30 or later."""
     mentions = reading.mentions
     used, number = {position}, mentions[position].number

@@ -24,6 +24,8 @@ from wenshu.semantic_layer.metrics import Aggregate, Aggregation
 from wenshu.semantic_layer.query import Op
 
 MONEY_SIGNS = ("¥", "￥", "$")  # noqa: RUF001
+GREATER = ("高", "多", "大", "higher", "more")
+TOO_MANY = 10_000  # bare, after a verb, an amount of money rather than a count of what was done
 LARGE = 100  # a number that 过 compares with, rather than counts what was done
 
 
@@ -64,6 +66,13 @@ def read_conditions(reading: Reading) -> None:
             op = Op.LT if mention.is_word("negative") else Op.GT
             reading.numbers.append(NumberCondition(metric=owner.metric, op=op, value=0.0, span=(i, i)))
             reading.claim(i)
+        elif mention.is_word("versus") and (beside := list(reading.near(i, +1, 2))):
+            kind, more = _benchmark(reading, i, beside[0]), reading.mentions[beside[-1]]
+            if kind and len(beside) == 2 and more.is_word("more") and (owner := _owner(reading, i, i, None)) is not None and owner.metric:
+                op = Op.GT if more.text.lower() in GREATER else Op.LT
+                reading.numbers.append(NumberCondition(metric=owner.metric, op=op, value=kind, span=(i, beside[1])))
+                reading.claim(i, *beside)
+                reading.versus = False  # 比|平均|高
     for i, mention in enumerate(reading.mentions):
         if mention.is_word("above", "below") and reading.free(i):
             for j in reading.near(i, +1, 3):
@@ -282,7 +291,8 @@ def _says_times(mention: Mention) -> bool:
 
 def _is_paid(mention: Mention, amount: Amount) -> bool:
     """Say whether an amount is money: by its unit, or paid more than 500."""
-    return amount.is_money or (mention.is_word("paying") and not amount.counted)
+    sold = not amount.counted and amount.value >= TOO_MANY and not mention.of("metric")  # 卖不到5万
+    return amount.is_money or (mention.is_word("paying") and not amount.counted) or sold
 
 
 def _adjoins(reading: Reading, position: int) -> bool:
@@ -319,7 +329,12 @@ def read_user_conditions(reading: Reading) -> None:
             reading.numbers.remove(number)
             reading.claimed -= {k for k in range(number.span[0], number.span[1] + 1) if reading.mentions[k].number is not None}
             continue  # households over 45: a number of what?
-        if _chooses_users(reading, number):
+        asked = next((m.of("metric") for k, m in enumerate(reading.mentions) if m.of("metric") or is_person(reading, k)), None)
+        counts = [m.aggregation is Aggregation.COUNT for t in number.metric if isinstance(m := reading.model.metric_by_name.get(t.name), Aggregate)]
+        if asked == number.metric and all(counts) and counts and _says_money(reading, number) and (attribute := _money_of(reading, number)):
+            reading.numbers.remove(number)  # orders from iPhone users|over 300 yuan
+            reading.numbers.append(NumberCondition(dimension=attribute, op=number.op, value=number.value, high=number.high))
+        elif _chooses_users(reading, number):
             reading.numbers.remove(number)
             _choose_users(reading, number)
         elif not number.counted and (not reading.has_groups or _says_money(reading, number)) and (attribute := _money_of(reading, number)):

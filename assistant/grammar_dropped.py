@@ -1,9 +1,8 @@
 """Owns the rule about what of the query before no longer holds: 性别不限, all channels, drop the split, everyone, 去掉订单数."""
 
-from dataclasses import replace
-
 from wenshu.assistant.linker import Mention
 from wenshu.assistant.reading import Reading
+from wenshu.semantic_layer.time_parts import TIME_PARTS
 
 LIMITS = ("unlimited", "exclude", "only", "so", "switch", "add")  # what may stand around a word that means all of it
 
@@ -11,8 +10,16 @@ LIMITS = ("unlimited", "exclude", "only", "so", "switch", "add")  # what may sta
 def read_dropped(reading: Reading) -> None:
     """去掉渠道限制, 性别不限, all channels, everyone: an earlier filter, group or metric that no longer holds."""
     mentions = reading.mentions
+    asked = [i for i, mention in enumerate(mentions) if mention.is_word("how_many")]
     for i, mention in enumerate(mentions):
-        if mention.is_word("unsplit") or (mention.is_word("overall", "altogether", "summed") and _is_alone(reading, i)):
+        before = reading.beside(i, -1)
+        if mention.is_word("uncompared"):
+            reading.uncompared = True
+            reading.claim(i)
+        elif mention.is_word("summed") and before is not None and mentions[before].of("dimension") and _is_alone(reading, before, i):
+            reading.unsplit = True  # 男女|合计
+            reading.claim(before, i)
+        elif mention.is_word("unsplit") or (mention.is_word("overall", "altogether", "summed") and _is_alone(reading, i, *asked)):
             reading.unsplit = True
             following = reading.beside(i, +1)
             split = following is not None and mentions[following].of("dimension")
@@ -21,6 +28,8 @@ def read_dropped(reading: Reading) -> None:
             reading.unfiltered = "all" if mention.is_word("unfiltered") else "users"
             reading.claim(i)
         elif mention.is_word("unlimited_tail") and reading.free(i) and _read_tail(reading, i):
+            continue
+        elif mention.is_word("unlimited", "exclude") and _read_limitation(reading, i):
             continue
         elif mention.is_word("unlimited", "every_one") and (reading.free(i) or mention.is_word("growth")):
             _read_unlimited(reading, i)
@@ -32,11 +41,14 @@ def _read_unlimited(reading: Reading, position: int) -> None:
     named = reading.mentions[following] if following is not None else None
     names = [t.name for t in named.of("dimension")] if named is not None else []
     beyond = reading.beside(following, +1) if following is not None else None
+    if named is not None and mention.is_word("every_one") and named.is_word("days") and _is_alone(reading, position, following):
+        reading.widened.extend(TIME_PARTS)  # all days
+        reading.claim(position, *([following] if following is not None else []))
+        return
     if mention.is_word("growth"):
         if not names or not _is_alone(reading, position, following):
             return
-        only = replace(mention, targets=tuple(t for t in mention.targets if t.name not in ("growth", "fell")))
-        reading.linked = replace(reading.linked, mentions=tuple(only if m is mention else m for m in reading.mentions))
+        reading.take_as(position, "unlimited")
     whole = mention.is_word("filler", "altogether", "every_one") and reading.has_word("rank", "descending", "ascending")
     if names and whole:
         reading.claim(position)  # rank all|provinces by orders
@@ -48,6 +60,26 @@ def _read_unlimited(reading: Reading, position: int) -> None:
         reading.claim(position)
     elif mention.is_word("filler"):
         reading.claim(position)  # 所有用户, all products
+
+
+def _read_limitation(reading: Reading, position: int) -> bool:
+    """Read a filter that is called one, and say whether it is: drop the|city|filter, 去掉|iOS|限制."""
+    named = reading.beside(position, +1)
+    said = [k for k, m in enumerate(reading.mentions) if named is not None and k > named and m.is_word("limitation")]
+    if named is None or not said or not _is_alone(reading, position, named, *said):
+        return False
+    mention = reading.mentions[named]
+    names = [t.name for t in mention.of("dimension")] or [t.name.rpartition(".")[2] for t in mention.of("value")]
+    if not names:
+        return False
+    if mention.of("dimension"):
+        reading.dropped.extend(names)
+    else:
+        reading.widened.extend(names)
+    if reading.mentions[position].is_word("growth"):
+        reading.take_as(position, "unlimited")
+    reading.claim(position, named, *said)
+    return True
 
 
 def _read_tail(reading: Reading, position: int) -> bool:
@@ -62,7 +94,7 @@ def _read_tail(reading: Reading, position: int) -> bool:
     if not names or not _is_alone(reading, position, *before):
         return False
     reading.widened.extend(names)
-    reading.claim(position, *before)
+    reading.claim(position, *before, *(i for i, m in enumerate(reading.mentions) if m.number is not None))  # 两个平台都看
     return True
 
 

@@ -3,13 +3,14 @@
 from wenshu.assistant.naming import is_person
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.behaviour_keys import FUNNEL_STEP, PATH
-from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, PeriodReturn
+from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Funnel, Lifecycle, PeriodReturn
 from wenshu.semantic_layer.model import Model
 
 ORDERS = {"strict_order": "strict", "any_order": "any", "in_order": "ordered"}
 MINUTES = {"minute_unit": 1, "hours_unit": 60, "day_unit": 1440, "week_unit": 10_080}
 LETTERS = {"minute_unit": "m", "hours_unit": "h", "week_unit": "w"}
-SPANS = {"half_hour": "within=30m", "one_hour": "within=1h"}
+SPANS = {"half_hour": "within=30m", "one_hour": "within=1h", "one_day": "n=1", "first_week": "n=7"}
+ONE = ("a", "an", "one", "一个")
 BETWEEN = ("so", "how_many", "share", "within", "at_most", "who", "among", *ORDERS, *MINUTES, *SPANS)
 COMMAS = (",", "，", ">", "＞", ">>")  # noqa: RUF001 - search, add to cart and pay; sign up > pay
 Chain = list[tuple[int, str]]  # steps, each with its position
@@ -24,13 +25,16 @@ def read_funnel(reading: Reading) -> None:
     steps = _words(reading.model, funnel)
     named = any(target.name.partition("[")[0] == funnel.name for targets in reading.metrics for target in targets)
     window = next((found for i in range(len(reading.mentions)) if (found := _window_at(reading, i))), None)
-    converts = window is not None and (named or reading.has_word("conversion", "share"))
+    converts = window is not None and (named or reading.has_word("conversion", "share", "how_many"))
     best = _longest(reading, steps, adjacent=False)
     if len(best) < 2 and converts:
         best = _longest(reading, steps, adjacent=True)
     if len(best) < 2 and not named:
         return
     lost = {m.name for m in reading.model.metrics if isinstance(m, PeriodReturn)}
+    if reading.has_word("step"):  # 每一步|掉了多少人
+        gone = {m.name for m in reading.model.metrics if isinstance(m, Lifecycle) and m.stage == "dormant"}
+        reading.metrics = [targets for targets in reading.metrics if not any(t.name in gone for t in targets)]
     for i, mention in enumerate(reading.mentions):
         if mention.of("metric") in reading.metrics and any(t.name in lost for t in mention.of("metric")):
             reading.metrics.remove(mention.of("metric"))  # 从加购到结算的流失率 is no churn of users: ask
@@ -103,7 +107,9 @@ def _chain(reading: Reading, start: int, steps: Steps, adjacent: bool) -> Chain:
             return []  # revenue, |paid orders|, buyers: metrics
         joined = joined or comma
         if step is None and joined:
-            step = _step_in(reading, here, steps) or _last_step(reading, here)
+            step = _step_in(reading, here, steps)
+        if step is None and (joined or adjacent):
+            step = _last_step(reading, here)
         if step is not None and (joined or adjacent):
             chain.append((here, step))
             joined = False
@@ -153,12 +159,13 @@ def _window_at(reading: Reading, position: int) -> tuple[str, tuple[int, ...]] |
     words = (before,) if before is not None and reading.mentions[before].is_word("at_most", "within") else ()
     if span := next((span for word, span in SPANS.items() if mention.is_word(word)), None):
         return span, (*words, position)
-    if mention.number is None or not reading.free(position) or position + 1 == len(reading.mentions):
+    number = 1.0 if mention.text.lower() in ONE else mention.number
+    if number is None or not reading.free(position) or position + 1 == len(reading.mentions):
         return None
     unit = next((unit for unit in MINUTES if reading.mentions[position + 1].is_word(unit)), None)
-    minutes = mention.number * MINUTES[unit] if unit else 0.5
+    minutes = number * MINUTES[unit] if unit else 0.5
     if unit is None or minutes != int(minutes):
         return None
-    whole = mention.number == int(mention.number)
-    said = f"within={int(minutes)}m" if not whole else f"{'n=' if unit == 'day_unit' else 'within='}{int(mention.number)}"
+    whole = number == int(number)
+    said = f"within={int(minutes)}m" if not whole else f"{'n=' if unit == 'day_unit' else 'within='}{int(number)}"
     return said + (LETTERS.get(unit, "") if whole else ""), (*words, position, position + 1)

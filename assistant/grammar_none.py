@@ -26,7 +26,7 @@ def read_none(reading: Reading, position: int) -> None:
     counted_people = set(people(reading.model))
     others = [t for targets in reading.metrics for t in targets if t.name not in counted_people]
     denied = {t.name for k in reading.near(position, +1, 1) for t in reading.mentions[k].of("metric")}
-    if not names_users(reading) and any(t.name in reading.model.metric_by_name for t in others) and denied and not denied & {t.name for t in others}:
+    if not names_users(reading) and denied and {t.name for t in others} - denied:
         return  # how many orders had no |discount|: no number of users
     for owner in (*reading.near(position, +1, 2), *_done_before(reading, position)):
         mention = reading.mentions[owner]

@@ -100,7 +100,7 @@ def read_doings(reading: Reading) -> None:
                 before = reading.beside(before, -1)
         i = max(last, i) + 1
     for i, mention in enumerate(reading.mentions):
-        if mention.is_word("both_of") and reading.free(i) and mention.text.isascii():
+        if mention.is_word("both_of", "in_both") and reading.free(i) and mention.text.isascii():
             _read_both_things(reading, i)
 
 

@@ -2,13 +2,14 @@
 
 from wenshu.assistant.grammar_behaviour import period_beside
 from wenshu.assistant.linker import Target
-from wenshu.assistant.naming import is_person, rows_counted
+from wenshu.assistant.naming import done_of, is_person, rows_counted
 from wenshu.assistant.people import newcomers
 from wenshu.assistant.reading import Reading, UserCondition
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.metrics import Lifecycle, PeriodReturn
 from wenshu.semantic_layer.query import Op
 
+HOW_MANY = ("多少", "几", "how many")
 LONGER = 3  # days by which one month may be longer than the next
 
 
@@ -18,9 +19,11 @@ def read_presence(reading: Reading) -> None:
     if "dormant" not in stages or "resurrecting" not in stages:
         return
     active = stages["dormant"].of
-    here = [i for i, m in enumerate(reading.mentions) if m.is_word("was_here", "was_active", "stayed") or _names(reading, i, active)]
+    returned = stages["resurrecting"].name
+    here = [i for i, m in enumerate(reading.mentions) if m.is_word("was_here", "was_active", "stayed") or _names(reading, i, active, returned)]
     away = [i for i in range(len(reading.mentions)) if _is_away(reading, i) or _names(reading, i, stages["dormant"].name)]
-    denied = {k for i in away for k in (i, *reading.near(i, +1, 2)) if k in here}
+    denied = {i for i in away if i in here}
+    denied |= {k for i in away for k in reading.near(i, +1, 1) if reading.mentions[i].is_word("none") and k in here}
     here = [i for i in here if i not in denied]
     periods = {phrase.period: phrase for phrase in reading.periods if phrase.period is not None}
     if len(periods) != 2:
@@ -30,11 +33,11 @@ def read_presence(reading: Reading) -> None:
     gone = period_beside(reading, away[0]) if away and (here or denied) else None
     if gone is None or not here or reading.users_with or reading.numbers:
         return
-    there = next(phrase for phrase in periods.values() if phrase is not gone)
-    counts = {active, stages["dormant"].name, *newcomers(reading.model), reading.everyone}
+    there = next(phrase for phrase in periods.values() if phrase.period != gone.period)
+    counts = {active, returned, stages["dormant"].name, *newcomers(reading.model), reading.everyone}
     if any(not {t.name for t in targets} & counts for targets in reading.metrics):
         return
-    back = any("又" in reading.mentions[i].text or reading.mentions[i].is_word("stayed") for i in here)
+    back = any("又" in reading.mentions[i].text or reading.mentions[i].is_word("stayed") or _names(reading, i, returned) for i in here)
     used = [i for i, m in enumerate(reading.mentions) if m.is_word("but", "both_of") or (is_person(reading, i) and not m.of("value"))]
     reading.claim(*here, *away, *denied, *used)
     shares = [i for i, m in enumerate(reading.mentions) if m.is_word("share")]
@@ -44,12 +47,42 @@ def read_presence(reading: Reading) -> None:
         reading.claim(*shares)
         return
     if back and _follows(there, gone) and not shares:
-        reading.metrics, reading.periods = [(Target("metric", stages["resurrecting"].name),)], [there]
+        reading.metrics, reading.periods = [(Target("metric", returned),)], [there]
         return
     rows = rows_counted(reading.model, reading.model.leaves(active)[0].dataset)
     reading.metrics, reading.periods = [(Target("metric", active),)], [there]
     reading.users_with.append(UserCondition(metric=rows, op=Op.EQ, value=0, period=gone))
     reading.shares_part = bool(shares)
+
+
+def read_doers_among(reading: Reading) -> None:
+    """9月新增用户里下单的有多少, how many new users in September ordered: of people counted by one thing, those who did another."""
+    model, mentions = reading.model, reading.mentions
+    entered = [i for i, m in enumerate(mentions) if m.is_word("entered")]
+    among = reading.asks_how_many or reading.has_word("who") or any(word in m.text.lower() for m in mentions for word in HOW_MANY)
+    came = [tuple(Target("metric", name) for name in newcomers(model))] if entered and not reading.metrics else []
+    if len(reading.metrics or came) != 1 or reading.users_with or reading.steps or reading.numbers or reading.has_word("none", "again", "since_entry"):
+        return
+    (counted,) = reading.metrics or came
+    if not among:
+        return
+    groups = {*newcomers(model), *(m.name for m in model.metrics if isinstance(m, Lifecycle) and m.stage)}
+    active = {m.of for m in model.metrics if isinstance(m, Lifecycle)}
+    groups |= active
+    leaves = {leaf.dataset for name in active for leaf in model.leaves(name)} | {leaf.dataset for target in counted for leaf in model.leaves(target.name)}
+    for i, mention in enumerate(mentions):
+        if mention.of("metric") or mention.is_word("entered") or not reading.free(i) or not all(target.name in groups for target in counted):
+            continue
+        done = done_of(reading, mention)
+        if done is None or done.where or {leaf.dataset for leaf in model.leaves(done.metric.name)} & leaves:
+            continue
+        period = period_beside(reading, i) if len({p.period for p in reading.periods}) > 1 else None
+        if period is not None:
+            reading.periods.remove(period)
+        reading.users_with.append(UserCondition(metric=(done.metric,), op=Op.GE, value=1, period=period))
+        reading.metrics = [counted]
+        reading.claim(i, *entered, *(k for k in range(len(mentions)) if reading.is_people(mentions[k]) or mentions[k].is_word("who")))
+        return
 
 
 def _read_idle(reading: Reading, here: list[int], active: str) -> None:
@@ -63,9 +96,9 @@ def _read_idle(reading: Reading, here: list[int], active: str) -> None:
             return
 
 
-def _names(reading: Reading, position: int, metric: str) -> bool:
+def _names(reading: Reading, position: int, *metrics: str) -> bool:
     mention = reading.mentions[position]
-    return not reading.is_people(mention) and any(target.name == metric for target in mention.of("metric"))
+    return not reading.is_people(mention) and any(target.name in metrics for target in mention.of("metric"))
 
 
 def _is_away(reading: Reading, position: int) -> bool:

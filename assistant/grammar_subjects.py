@@ -103,7 +103,8 @@ def read_metrics(reading: Reading) -> None:
             continue
         if reading.is_people(mention) and mention.of("dataset") and _is_kept(reading, i):
             continue  # only iOS users
-        if reading.is_people(mention) and any(word in mention.text.lower() for word in words_of("how_many")) and _counts_people_already(reading, i):
+        ranked = any(reading.mentions[k].is_word("most", "least") for k in reading.near(i, -1, 1))
+        if reading.is_people(mention) and (ranked or any(word in mention.text.lower() for word in words_of("how_many"))) and _counts_people_already(reading, i):
             reading.claim(i)
             continue  # 拉新|上周|多少人, how many users|did each campaign reach
         if reading.is_people(mention) and _counts_part_beside(reading, i):
@@ -455,7 +456,7 @@ def read_nouns(reading: Reading) -> None:
     named = reading.metrics or reading.users_with or reading.steps
     if not named and (things or (not reading.asks_for_number and (reading.superlative or reading.parts or reading.share))):
         said = [m for m in reading.mentions if not m.is_word("share")]  # as shares, not the event of sharing
-        done = [rows_of(reading, m) if things else (d.metric if (d := done_of(reading, m)) else None) for m in said]
+        done = [rows_of(reading, m, money=m.is_word("spends")) if things or m.is_word("spends") else (d.metric if (d := done_of(reading, m)) else None) for m in said]
         counted = [target for target in done if target is not None]
         if len(set(counted)) == 1 and (
             things or not any(m.of("dimension") and m.of("dataset") for m in reading.mentions)

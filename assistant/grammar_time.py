@@ -199,15 +199,24 @@ def _counts_others(reading: Reading, position: int) -> bool:
 def read_hours(reading: Reading) -> None:
     """晚上8点到10点, from 8pm to 10pm: the hours of the day from the first to the one before the last."""
     for i, mention in enumerate(reading.mentions):
-        if mention.number is None or not reading.free(i) or (start := _hour(reading, i)) is None:
+        if mention.number is None or not reading.free(i):
+            continue
+        between = {k for k in reading.near(i, -1, 1) if reading.mentions[k].is_word("between")}
+        joints = ("to", "and") if between else ("to",)
+        start = _hour(reading, i)
+        if start is None and [k for k in reading.near(i, +1, 1) if between and reading.mentions[k].is_word("and")]:
+            second = next((k for k in reading.near(i, +1, 2) if reading.mentions[k].number is not None), None)
+            end = _hour(reading, second) if second is not None else None
+            start = _hour(reading, i, like=end[1]) if end is not None else None  # between 9|and 11 in the morning
+        if start is None:
             continue
         first, used = start
         last = first
         joint = reading.beside(max(used), +1)
-        if joint is not None and reading.mentions[joint].is_word("to"):
+        if joint is not None and reading.mentions[joint].is_word(*joints):
             number = next((k for k in reading.near(joint, +1, 2) if reading.mentions[k].number is not None), None)
             if number is not None and (end := _hour(reading, number, like=used)) is not None:
-                last, used = end[0] - 1, used | end[1] | {joint}
+                last, used = end[0] - 1, used | end[1] | {joint} | between
         elif joint is not None and reading.mentions[joint].is_word("or_later"):
             last, used = 23, used | {joint}  # 晚上10点|以后
         elif joint is not None and reading.mentions[joint].is_word("leads_to"):

@@ -30,8 +30,9 @@ def read_values(reading: Reading) -> None:
             group.append(joint)
             last = joint
         before = reading.beside(i, -1)
-        after = next((k for k in reading.near(last, +1, 5) if not _belongs_to_noun(reading.mentions[k])), None)
         negated = before is not None and reading.mentions[before].is_word("exclude")
+        between = ("exclude_tail", "others") if negated else ("exclude_tail",)  # 除百度以外，|其他|渠道
+        after = next((k for k in reading.near(last, +1, 5) if not _belongs_to_noun(reading.mentions[k], between)), None)
         said_between = before is not None and (reading.mentions[before].of("dimension", "dataset") or reading.mentions[before].is_word("entered"))
         if before is not None and not negated and said_between:  # excluding those |acquired through| TikTok
             earlier = reading.beside(before, -1)
@@ -42,9 +43,12 @@ def read_values(reading: Reading) -> None:
         groups = not negated and _names_groups(reading, before, after)
         targets = tuple(reading.mentions[k].of("value") for k in group)
         noun = None if groups else _noun(reading, before, after, {t.name.rpartition(".")[2] for t in targets[0]})
-        said_or = any(reading.mentions[k].is_word("or") for k in range(i, last)) and not reading.has_word("more", "versus")  # not higher on iOS or Android
+        said_or = any(reading.mentions[k].is_word("or") for k in range(i, last)) and not reading.has_word("more", "versus", "who")  # not higher on iOS or Android
         either = said_or or reading.has_word("summed")  # of both together
         joined = len(set(targets)) > 1 and not either
+        if (other := _other_side(reading, before, targets)) is not None and not negated:
+            targets, noun, joined = (*other.mentions, *targets), other.noun, True
+            reading.filters.remove(other)
         reading.filters.append(ValueFilter(mentions=targets, negated=negated, noun=noun, joined=joined, attributive=_is_attributive(reading, i, after)))
         reading.claim(*range(i, last + 1))
         known = {len(group), len({t.value for each in targets for t in each})} - {1}
@@ -61,6 +65,18 @@ def read_values(reading: Reading) -> None:
             _read_missing(reading, position)
         elif mention.is_word("exclude", "exclude_tail", "only") and reading.filters:
             reading.claim(position)
+
+
+def _other_side(reading: Reading, before: int | None, targets: tuple[tuple[Target, ...], ...]) -> ValueFilter | None:
+    """Return the values that those right after a comparing word are compared with: do |iOS| people spend more than |Android| ones."""
+    if before is None or not reading.mentions[before].is_word("versus", "above", "below") or not reading.filters or reading.filters[-1].negated:
+        return None
+    own, other = {t.name for t in targets[0]}, reading.filters[-1]
+    if not own & set(other.dimensions) or not set(targets) - set(other.mentions):
+        return None
+    reading.versus = True
+    reading.claim(before)  # do women order|more than|men
+    return other
 
 
 def _is_attributive(reading: Reading, first: int, after: int | None) -> bool:
@@ -98,9 +114,9 @@ def _is_left_out(reading: Reading, position: int) -> bool:
     return False
 
 
-def _belongs_to_noun(mention: Mention) -> bool:
+def _belongs_to_noun(mention: Mention, between: tuple[str, ...]) -> bool:
     """Say whether a mention stands between a value and its noun (iOS|女性|用户, 百度|以外的|渠道)."""
-    return mention.is_word("exclude_tail") or bool(
+    return mention.is_word(*between) or bool(
         mention.of("value") and not mention.of("metric", "dimension", "dataset")
     )
 
@@ -133,6 +149,10 @@ def _is_paid_by(reading: Reading, position: int) -> bool:
 
 def _read_missing(reading: Reading, position: int) -> None:
     """性别未知, unknown gender: the rows whose value is missing."""
+    included = [k for k in (position - 1, position + 1) if 0 <= k < len(reading.mentions) and reading.mentions[k].is_word("including")]
+    if included:
+        reading.claim(position, *included)  # unknowns |included|: a group of its own anyway
+        return
     before = list(reading.near(position, -1, 2))
     equals = before[:1] if before and reading.mentions[before[0]].is_word("equals") else []  # whose gender is unknown
     for beside in (*before[len(equals) : len(equals) + 1], *reading.near(position, +1, 1)):
@@ -171,7 +191,7 @@ def _noun(reading: Reading, before: int | None, after: int | None, own: set[str]
         if mention.of("dimension") and mention.of("dataset") and reading.superlative:
             return mention.of("dataset")[0].name  # 销售额前3的美妆商品: the things to rank
         severally = any(reading.mentions[k].is_word("severally") for k in reading.near(position, +1, 1))
-        if mention.of("dimension") and (reading.superlative or severally) and not own & {t.name for t in mention.of("dimension")}:
+        if mention.of("dimension") and (reading.superlative or reading.order or severally) and not own & {t.name for t in mention.of("dimension")}:
             continue  # 运动户外|品牌|销量前5, 新手引导|两组|各有: what is ranked, what is told severally
         if mention.of("dimension") and not after_by(reading, position) and not mention.of("metric"):
             distributed = any(reading.mentions[k].is_word("distribution") for k in reading.near(position, +1, 1))

@@ -1,5 +1,7 @@
 """Owns which filters of the query before still hold after a follow-up, and how one about the same thing joins them."""
 
+from typing import Any
+
 from wenshu.assistant.reading import Reading
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.query import And, Filter, Op, Where, both
@@ -23,11 +25,15 @@ def is_lifted(where: Where, reading: Reading, model: Model, known: dict[str, set
     return where.op is Op.EQ and where.dimension in reading.dimensions
 
 
-def joined(told: Filter | None, old: list[Where], reading: Reading) -> Filter | None:
-    """Return the new filters, each with the values of an old one of the same dimension that it adds to or takes from."""
+def joined(told: Filter | None, old: list[Where], reading: Reading, known: dict[str, set[object]]) -> Filter | None:
+    """Return the new filters, each with the values of an old one of the same dimension that it adds to or takes from.
+
+    What is added may be of another dimension that has the old values too: 广州 to 北京 and 上海, as cities.
+    """
     filters: Filter | None = None
     for part in parts_of(told):
-        before = next((w for w in old if isinstance(part, Where) and w.dimension == part.dimension), None)
+        names = {w.dimension for w in old if adds_value(reading) and isinstance(part, Where) and set(w.values) <= known.get(part.dimension, set())}
+        before = next((w for w in old if isinstance(part, Where) and w.dimension in {part.dimension, *names}), None)
         kept = part if before is None or not isinstance(part, Where) else _together(before, part, reading)
         filters = both(filters, kept) if kept is not None else filters
     return filters
@@ -45,12 +51,12 @@ def _together(before: Where, now: Where, reading: Reading) -> Where | None:
     keeps, kept = SETS[now.op], SETS[before.op]
     left = tuple(value for value in before.values if value not in now.values)
     if (not keeps and kept) or (keeps and not kept and adds_value(reading)):
-        return now if len(left) == len(before.values) else _among(before.dimension, left, keeps=kept) if left else None if keeps else now
+        return now if len(left) == len(before.values) else _among(now.dimension, left, keeps=kept) if left else None if keeps else now
     if keeps is kept and (adds_value(reading) if keeps else not reading.has_word("so", "switch")):
-        return _among(before.dimension, (*left, *now.values), keeps=keeps)
+        return _among(now.dimension, (*left, *now.values), keeps=keeps)
     return now
 
 
-def _among(dimension: str, values: tuple[object, ...], *, keeps: bool) -> Where:
+def _among(dimension: str, values: tuple[Any, ...], *, keeps: bool) -> Where:
     many = len(values) > 1
     return Where(dimension=dimension, op=(Op.IN if many else Op.EQ) if keeps else (Op.NOT_IN if many else Op.NE), values=values)

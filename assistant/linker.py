@@ -83,7 +83,7 @@ class Mention:
     def is_filler(self) -> bool:
         """Say whether the mention carries no content: filler that is no other word of the grammar either."""
         words = {target.name for target in self.targets if target.kind == "word"}
-        return "filler" in words and words <= {"filler", "entered", "begins", "occasion", "was_here", "decade", "every_one", "everyone", "unfiltered", "unlimited_tail"} and len(words) == len(self.targets)
+        return "filler" in words and words <= {"filler", "entered", "begins", "occasion", "including", "was_here", "one_day", "decade", "every_one", "everyone", "unfiltered", "unlimited_tail", "limitation"} and len(words) == len(self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +243,7 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
     candidates: list[tuple[int, int, Mention]] = []
     times: list[tuple[int, int]] = []
     matches = tuple(vocabulary.matches(tokens))
-    compared = {past for _, past, targets in matches if any(t.kind == "word" and t.name in COMPARING for t in targets)}
+    compared = {past for _, past, targets in matches if any(t.kind == "word" and t.name in (*COMPARING, "exactly") for t in targets)}
     decimals = [tokens[i] for i in compared if i < len(tokens) and "." in tokens[i].key]
     dated = normal
     for token in decimals:  # below 3.9 in 2026 names no ninth of March
@@ -260,7 +260,10 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
             if phrase.period is not None:
                 times.append((inside[0], inside[-1] + 1))
     dimensions = {t.name for _, _, targets in matches for t in targets if t.kind == "dimension"}
+    ones = {i for i, t in enumerate(tokens) if t.key == "one" and (i in compared or normal[t.end : t.end + 1] == "-")}  # exactly one order, one-star reviews
     for first, past, targets in matches:
+        if past - first == 1 and first in ones:
+            continue
         targets = tuple(t for t in targets if not vocabulary.is_open_band(t) or vocabulary.banded[t.name] in dimensions)
         if not targets or any(begin < first < end < past for begin, end in times):
             continue  # 9月|活跃用户数 is a month and a metric, not 9 and 月活跃用户数
@@ -274,7 +277,7 @@ def link(text: str, vocabulary: Vocabulary, *, as_of: date, language: Language) 
             continue  # 优惠了多少|人 is no amount
         candidates.append((first, past, Mention(start=start, end=end, text=text[start:end], targets=targets)))
     for i, token in enumerate(tokens):
-        number = _number(token.key)
+        number = 1.0 if i in ones else _number(token.key)
         if number is not None:
             counted = (Target("word", "count_word"),) if token.key in TIMES else ()
             mention = Mention(start=token.start, end=token.end, text=token.key, number=number, targets=counted)

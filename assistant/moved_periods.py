@@ -7,7 +7,15 @@ from functools import partial
 from wenshu.assistant.timeparts import shift
 from wenshu.assistant.timepieces import compiled
 from wenshu.assistant.timewords import DAY, MONTH, QUARTER, WEEK, YEAR
-from wenshu.semantic_layer.periods import Compare, DateRange, Grain, bucket, bucket_start, calendar_grain, compared_period
+from wenshu.semantic_layer.periods import (
+    Compare,
+    DateRange,
+    Grain,
+    bucket,
+    bucket_start,
+    calendar_grain,
+    compared_period,
+)
 from wenshu.semantic_layer.query import Query
 
 _ONE_DAY = timedelta(1)

@@ -4,7 +4,7 @@ A reading knows candidates only (several metrics or dimensions may share a word)
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from wenshu.assistant.linker import LinkedQuestion, Mention, Target
@@ -179,6 +179,7 @@ class Reading:
     widened: list[str] = field(default_factory=list)
     unsplit: bool = False
     unfiltered: Literal["users", "all"] | None = None
+    uncompared: bool = False
 
     @property
     def mentions(self) -> tuple[Mention, ...]:
@@ -198,6 +199,12 @@ class Reading:
                 yield here
                 seen += 1
             here += step
+
+    def take_as(self, position: int, word: str) -> None:
+        """Read a word as one of its classes only: drop as what leaves out, not as a change."""
+        mention = self.mentions[position]
+        only = replace(mention, targets=tuple(target for target in mention.targets if target.name == word))
+        self.linked = replace(self.linked, mentions=tuple(only if m is mention else m for m in self.mentions))
 
     def beside(self, position: int, step: int) -> int | None:
         return next(self.near(position, step, 1), None)

@@ -90,6 +90,8 @@ def _without_metric(previous: Query, reading: Reading) -> Query | None:
         if named and said and all(m.is_filler or m.is_word("so", "add") for m in rest):
             kept = tuple(name for name in previous.metrics if name.partition("[")[0] not in named)
             reading.claim(i, *said)
+            for k in (k for k in said if reading.mentions[k].is_word("growth")):
+                reading.take_as(k, "unlimited")  # drop orders
     if kept == previous.metrics or not kept:
         return None
     reading.metrics.clear()
@@ -103,8 +105,10 @@ def of_cohort(previous: Query, reading: Reading, model: Model) -> None:
         return
     entered = {name for spec in previous.metrics if (name := _entry(model.metric_by_name[metric_spec(spec)[0]])) is not None}
     datasets = {leaf.dataset for name in entered for leaf in model.leaves(name)}
+    read = {table for name in datasets for table in model.dataset_by_name[name].tables}
+    datasets |= {d.name for d in model.datasets if not isinstance(d.source, str) and read & set(d.tables)}  # first orders
     counts = {*newcomers(model), *(name for dataset in datasets for name in people(model, dataset)), *entered}
-    if entered and any(t.name in counts and {leaf.dataset for leaf in model.leaves(t.name)} <= datasets for t in reading.metrics[0]):
+    if any(t.name in counts and {leaf.dataset for leaf in model.leaves(t.name)} <= datasets for t in reading.metrics[0]):
         reading.metrics.clear()
 
 

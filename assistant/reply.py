@@ -24,20 +24,33 @@ AROUND = re.compile(
 ENDS = " \t?.!,;:。,!?、；：，？！"  # noqa: RUF001
 
 
-def replied(question: Question, offer: Offer | None, plan: Callable[[str], Outcome]) -> Outcome | None:
-    """Return the outcome of what a reply makes of the question asked back, None where it is a question of its own."""
+def replied(
+    question: Question, offer: Offer | None, plan: Callable[[str], Outcome], previous: Query | None = None
+) -> Outcome | None:
+    """Return the outcome of what a reply makes of the question asked back, None where it is a question of its own.
+
+    A metric named alone is a change of the query before, if there is one: GMV in September – thanks – orders?
+    """
     if offer is None:
         return None
-    if taken := chosen(question.text, offer.options, by_words=offer.code != "not_understood"):
-        return _all_in_one([plan(text) for text in taken], taken)
     named = _core(question.text)
+    if taken := chosen(question.text, offer.options, by_words=offer.code != "not_understood"):
+        outcomes = [plan(text) for text in taken]
+        if previous is not None and named == normalise(taken[0]) and all(_is_bare(outcome) for outcome in outcomes):
+            return None
+        return _all_in_one(outcomes, taken)
     alone = plan(named) if offer.code == "no_metric" else None
-    if isinstance(alone, Plan) and alone.query == Query(metrics=alone.query.metrics):
+    if isinstance(alone, Plan) and _is_bare(alone):
         whole = f"{offer.asked.rstrip(ENDS)} {named}"
         outcome = plan(whole)
-        if isinstance(outcome, Plan):
+        if isinstance(outcome, Plan) and outcome.query != alone.query:  # what was asked says something besides
             return _all_in_one([outcome], (whole,))
     return None
+
+
+def _is_bare(outcome: Outcome) -> bool:
+    """Say whether a metric is asked for and nothing besides."""
+    return isinstance(outcome, Plan) and outcome.query == Query(metrics=outcome.query.metrics)
 
 
 def _all_in_one(outcomes: list[Outcome], asked: tuple[str, ...]) -> Outcome:

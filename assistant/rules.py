@@ -144,7 +144,7 @@ class RulesPlanner:
         if previous is not None and reading.chart and not unknown:
             return Plan(query=previous, chart=reading.chart, evidence=_evidence(reading))
         clear = reading.linked.unknown and reading.has_word("overview") and not reading.has_word("quality", "vague")
-        if clear or (unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend", "lately")):
+        if clear or (unknown and not reading.has_word("quality", "vague", "overview", "versus", "why", "trend", "lately", "effective")):
             return self._nothing_known(unknown)
         if (listing := self._listing(reading)) is not None:
             return Plan(query=listing, evidence=_evidence(reading))

@@ -65,7 +65,10 @@ class Settler:
             own = reading.periods  # the period is the condition's
         dated = bool([p for p in reading.periods if p not in own] or reading.grain or reading.trend)
         problem: QueryError | None = None
-        for choice in product(*(metrics if metrics is not None else self.named_metrics(reading))):
+        named = metrics if metrics is not None else self.named_metrics(reading)
+        if dated and len(reading.periods) == 1 and reading.periods[0].is_open:
+            named = [self._so_far(targets) for targets in named]
+        for choice in product(*named):
             if dated and len(choice) == 1 and self._is_undated(choice[0]) and self._has_other(reading, choice[0]):
                 continue  # of several readings, one that the period applies to
             try:
@@ -154,6 +157,15 @@ class Settler:
         for dataset in self.model.datasets:
             if dataset.name in named and not isinstance(dataset.source, str) and not dataset.is_segment and any(people(self.model, dataset.name)):
                 yield from (name for made in self.model.datasets if made.source in dataset.tables for name in people(self.model, made.name))
+
+    def _so_far(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Put those who had come by a day before all users there are: 截至8月底一共多少用户."""
+        if not targets or not self._is_undated(targets[0]):
+            return targets
+        (all_of,) = self.model.leaves(targets[0].name)
+        dated = (m for m in self.model.metrics if isinstance(m, Aggregate) and not m.undated and m.where is None)
+        same = (m.name for m in dated if (m.dataset, m.aggregation, m.expr) == (all_of.dataset, all_of.aggregation, all_of.expr))
+        return (*(Target("metric", name) for name in same), *targets)
 
     def _is_undated(self, target: Target) -> bool:
         metric = self.model.metric(target.name)

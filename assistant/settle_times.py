@@ -24,7 +24,7 @@ def times(
     if len(ranges) > 1 and period is not None:
         if len(ranges) == 2 and grain is None and compare is None and not reading.versus and reading.has_word("growth"):
             compare, period = sorted(ranges)  # how did August change from July
-        elif _adjoining(ranges) and (len(ranges) > 2 or not reading.versus) and compare is None:
+        elif _adjoining(ranges) and _are_buckets(ranges) and (len(ranges) > 2 or not reading.versus) and compare is None:
             period = DateRange(min(r.start for r in ranges), max(r.end for r in ranges))
             grain = grain or _unit(ranges)
         elif len(ranges) == 2:
@@ -95,6 +95,11 @@ def _halves(period: DateRange) -> tuple[DateRange, DateRange] | None:
 def _adjoining(ranges: list[DateRange]) -> bool:
     ordered = sorted(ranges)
     return all((later.start - earlier.end).days == 1 for earlier, later in zip(ordered, ordered[1:], strict=False))
+
+
+def _are_buckets(ranges: list[DateRange]) -> bool:
+    """Say whether rows by their unit show each range as one: 8月和9月, but not the two halves of a month."""
+    return all(r.start == bucket_start(r.start, _unit(ranges)) for r in ranges)
 
 
 def _unit(ranges: list[DateRange]) -> Grain:

@@ -19,7 +19,7 @@ _COUNTED = "星|元|块|个|人|件|单|名|次|天|万|千|%|岁|分|位|款|�
 _FREE = "(?<![以线晚早网马成版样基根])(?<![查看一问算列拉比拆数](?=下))"  # 以上年轻人, 线上周活 and 成本月度 hold no 上年, 上周 or 本月, 查下周末 no 下周
 _RECENT = "(最近|近|过去|刚过去|往前)的?这?"
 _LAST = "(the )?(last|past|previous|trailing|preceding|prior|latest|most recent)"
-_BY = "(by|per|each|every|which|what)"
+_BY = "(by|per|each|every|which|what|across)"
 _MOST = "(?<=[高低多少好差大小快慢强弱]的)(那|一|哪)?|(?<=[高低多少好差大小快慢强弱])那"
 _MONTH_LIST = r"(?=( [、,和及与] ?(\d{1,2}|十[一二]?|[一二三四五六七八九]))+月)"
 _PREVIOUS = "(去年|上年|前年|上一?个?(月|周|季度|年)|昨天|昨日)"
@@ -38,7 +38,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ),
     ("window en", "within (the )?(first)? {n} {unit:english_unit}", means.nothing),
     ("window of a cohort", f"(day|week|month|d|w|m) -?{{n}} {_WINDOW_EN}", means.nothing),
-    ("same period", f"{_PREVIOUS}的?同(期|比|周|季度?|一?时期|一?时间)", means.nothing),
+    ("same period", f"{_PREVIOUS}的?(同(期|比|周|季度?|一?时期|一?时间)|这个?时候|这个?时间|此时|这会儿)", means.nothing),
     ("compared with", f"(同比|环比)(于|较|比)?{_PREVIOUS}", means.nothing),
     (
         "same period en",
@@ -50,6 +50,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("day of every month", "每个?月{day}(号|日)", means.nothing),
     ("average per unit", "平均每个?{chinese_unit}|(日|周|月)均", means.nothing),
     ("average per unit en", "(average|avg|mean) {adverb}|{adverb} (average|avg|mean|active)", means.nothing),
+    ("middle to middle", "{month}月中(到|至|~|-){month}月中(?!旬)", means.nothing),
     ("born in", "{year}年?(以后|之后|以前|之前|后|前)?出生|(born in|birth year) {year}", means.nothing),
     # Beside today.
     ("day", "{offset:day_offset}", means.day_beside_today),
@@ -79,6 +80,8 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("mtd", "mtd", partial(means.so_far, unit=MONTH)),
     ("wtd", "wtd", partial(means.so_far, unit=WEEK)),
     ("the unit", "(the|my) {unit:english_unit}(?! (with|when|where|that|which|before|after))", means.the_unit),
+    ("units ago today", "({n}|an?) {unit:english_unit} ago today|{n}{unit:counted}(之前|以前|前)的?(今天|今日|同一天)", means.day_units_ago),
+    ("half of this month", "(?<![上下这近])(?<!一个){half:half_zh}半个?月", means.half_of_this_month),
     ("rest of", "(the )?(rest|remaining|remainder) (of )?(the|this|my)? {unit:english_unit}", means.rest_of),
     ("half year", _FREE + "{offset:chinese_offset}一?个半年", means.half_beside),
     ("ago", "({n}|an?) {unit:english_unit} ago|(?<![月0-9]){n}{unit:counted}(之前|以前|前)", means.ago),
@@ -113,7 +116,9 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("recent short year", "(?<![近去前满第每])(?=[23]){year:short_year}年(?![前后内以老多间之])", means.year),
     ("year en", rf"(?<![a-z#$¥><=/:]){{year}}(?! ?({_COUNTED})|[.,]\d|后)", partial(means.year, weak=True)),
     ("year cut short", "'{year:short_year}", partial(means.year, weak=True)),
-    ("half", "(the )?{half} half (of the year)?|{half:half_zh}半年度?|h{half:half_digit}", means.half),
+    ("half of what is said beside it", "(the )?{half} half|(the )?{half}(?= (and|or|vs\\.?|versus|against) (the )?(first|second|1st|2nd) half)", partial(means.half, bare=True)),
+    ("third of what is said beside it", "{third:third_zh}(?<=旬)|{third:third_en}(?= (and|or|vs\\.?|versus|against) (early|mid|late)\\b)", means.third_of_this_month),
+    ("half", "(the )?{half} half of the year|{half:half_zh}半年度?|h{half:half_digit}", means.half),
     ("quarter", "第?{quarter}个?季度|q{quarter}|(the )?{quarter:ordinal} quarter (of the year)?", means.quarter),
     ("quarters", f"第?{{first:quarter}}季?度?({TO})第?{{last:quarter}}季度", means.quarters),
     ("quarter of a list", "{quarter}(?= [、,和及与]? ?[1-4一二三四]季度)", means.quarter),
@@ -174,7 +179,7 @@ GRAMMAR: tuple[tuple[str, str, Callable[..., means.Meaning | None]], ...] = (
     ("working week", "(this|the) (working|work|business) week", partial(means.days_of_week, offset=0, first=1, last=5)),
     ("working week zh", _FREE + "{offset:chinese_offset}个?周的?工作日", partial(means.days_of_week, first=1, last=5)),
     # Festivals.
-    ("festival", f"(?<![过于到约]){{festival}}(?! ?({_COUNTED}))", means.festival),
+    ("festival", f"(?<![过于到约](?=[0-9])){{festival}}(?! ?({_COUNTED}))", means.festival),
     ("festival holiday", "{festival}(期间|假期|长假|小长假)", means.festival_holiday),
     ("festival day", "{festival}的?(当天|当日|那天|那一天|正日)", means.festival_day),
     ("golden week", "(?<![一二三四五六七八九十])十一(?![一二三四五六七八九十月日号个点年天周级])", means.golden_week),
@@ -250,7 +255,7 @@ PARTS: tuple[tuple[str, frozenset[Grain | str | None], Side, str, Callable[..., 
         parts.whole_of,
     ),
     ("whole before", _LONG, "before", "整个|全", parts.whole_of),
-    ("day en", frozenset({MONTH}), "after", r"(?<=[a-z.])[.]? -? (the )?{day:day_en}", parts.day_of),
+    ("day en", frozenset({MONTH}), "after", r"(?<=[a-z.])[.]? -? (the )?{day:day_en}(?! -? time)", parts.day_of),
     (
         "days en",
         frozenset({MONTH}),
@@ -343,7 +348,7 @@ OPEN: tuple[tuple[str, str, str, Callable[[DateRange, date], DateRange]], ...] =
     ("until zh", "(到|直到|迄|截至到?|截止到?)?", "为止|止", parts.until),
     (
         "until",
-        "截至到?|截止到?|直到|迄|(up)? (until|till|thru|through) (the)?|(up to|as of|by|no later than) (the)?",
+        "截至到?|截止到?|直到|迄|(up)? (until|till|thru|through) (the)?|((?<!run-)(?<!run\\s)(?<!lead-)(?<!leading\\s)(?<!build-)(?<!runs\\s)up to|as of|by|no later than) (the)?",
         "",
         parts.until,
     ),

@@ -6,8 +6,10 @@ Each pass takes all pieces in order and returns them in order; PASSES at the end
 import re
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 
 from wenshu.assistant.timemeanings import Meaning, Yearly
+from wenshu.assistant.timeparts import half_of_period, third_of
 from wenshu.assistant.timepieces import Piece, Reading, cut_parts, dates, in_years, naming, open_sides
 from wenshu.assistant.timewords import AND, DAY, MONTH, TO, WEEKEND, WORKDAYS, YEAR, Pattern
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain, bucket, compared_period
@@ -235,6 +237,24 @@ def _as_dated(reading: Reading, piece: Piece, dated: Piece) -> Piece:
     )
 
 
+def _share_wholes(reading: Reading, pieces: list[Piece]) -> list[Piece]:
+    """Cut a part from what the part beside it in a list is cut from: 9月1日和15日, the first and second half of September."""
+    done = list(pieces)
+    for left, right in pairwise(range(len(done))):
+        for bare, other in ((left, right), (right, left)):
+            if (cut := done[bare].meaning.cut) is None or done[other].meaning.cut or not done[other].is_dated:
+                continue
+            part, n = cut
+            said = dates(reading, done[other])
+            units = (MONTH, YEAR) if part is half_of_period else (MONTH,)
+            parts = {half_of_period: (1, 2), third_of: (0, 1, 2)}.get(part, (said.start.day,))
+            wholes = (bucket(said.start, unit) for unit in units)
+            whole = next((whole for whole in wholes if said in {part(whole, k) for k in parts}), None)
+            if whole is not None and _is_list(reading, done[left], done[right]):
+                done[bare] = replace(done[bare], meaning=Meaning(period=part(whole, n)))
+    return done
+
+
 def _strong(piece: Piece) -> Piece:
     return piece if piece.meaning.now else replace(piece, meaning=replace(piece.meaning, weak=False))
 
@@ -309,6 +329,7 @@ PASSES = (
     _appose,
     _join_weekdays,
     _share_years,
+    _share_wholes,
     open_sides,
     _echo,
     _drop_weak,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from wenshu.assistant.timeparts import edge_of_year, half_of, one_day, shift, third_of
+from wenshu.assistant.timeparts import day_of, edge_of_year, half_of, half_of_period, one_day, shift, third_of
 from wenshu.assistant.timewords import DAY, MONTH, QUARTER, WEEK, YEAR
 from wenshu.semantic_layer.holidays import BY_NAME, Festival
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain, add_months, bucket, bucket_start
@@ -32,7 +32,7 @@ class Meaning:
     """Hold what words mean; one with nothing set means that the words are no time phrase, whatever they look like.
 
     `yearly` gives the dates in a year that is not said yet; `unit` is set where they are one whole calendar unit.
-    A `weak` meaning counts only beside another one or after a preposition. Where both dates and `weekdays` are set, it
+    `cut` is the part of something that the words beside it may name (上半月, the first half). A `weak` meaning counts only beside another one or after a preposition. Where both dates and `weekdays` are set, it
     is the dates, and in a list (Saturday and Sunday) the weekdays.
     """
 
@@ -48,6 +48,7 @@ class Meaning:
     festival: bool = False
     weak: bool = False
     now: bool = False
+    cut: tuple[Callable[..., DateRange], int] | None = None
     echo: Compare | None = None
 
 
@@ -116,6 +117,11 @@ def ago(today: Calendar, unit: Grain, n: int = 1) -> Meaning | None:
     return Meaning(period=bucket(shift(bucket_start(today.as_of, unit), unit, -n), unit), unit=unit)
 
 
+def day_units_ago(today: Calendar, unit: Grain, n: int = 1) -> Meaning | None:
+    """Resolve 一个月前的今天 and a year ago today to that day."""
+    return Meaning(period=one_day(shift(today.as_of, unit, -n)), unit=DAY) if 1 <= n <= 100 else None
+
+
 def coming(today: Calendar, n: int, unit: Grain) -> Meaning | None:
     if not 1 <= n <= 1000:
         return None
@@ -180,8 +186,15 @@ def quarters(today: Calendar, last: int, first: int = 1) -> Meaning | None:
     return months(today, 3 * first - 2, 3 * last) if 1 <= first < last <= 4 else None
 
 
-def half(today: Calendar, half: int) -> Meaning:
-    return Meaning(yearly=lambda year: half_of(year, half))
+def half(today: Calendar, half: int, bare: bool = False) -> Meaning:
+    return Meaning(yearly=lambda year: half_of(year, half), cut=(half_of_period, half) if bare else None)
+
+
+def half_of_this_month(today: Calendar, half: int) -> Meaning:
+    found = half_of_period(bucket(today.as_of, MONTH), half)
+    if found.start > today.as_of:
+        found = half_of_period(bucket(add_months(today.as_of, -1), MONTH), half)
+    return Meaning(period=found, cut=(half_of_period, half))
 
 
 def week(today: Calendar, n: int, year: int | None = None) -> Meaning | None:
@@ -236,7 +249,7 @@ def day_of_this_month(today: Calendar, day: int, weak: bool = False) -> Meaning 
     days = [shift(month, MONTH, back) for back in (0, -1, -2)]
     known = [first.replace(day=day) for first in days if day <= bucket(first, MONTH).end.day and day > 0]
     latest = next((found for found in known if found <= today.as_of), None)
-    return Meaning(period=one_day(latest), unit=DAY, weak=weak) if latest else None
+    return Meaning(period=one_day(latest), unit=DAY, weak=weak, cut=(day_of, day)) if latest else None
 
 
 def edge_of_this_year(today: Calendar, third: int) -> Meaning:
@@ -247,7 +260,7 @@ def third_of_this_month(today: Calendar, third: int) -> Meaning:
     found = third_of(bucket(today.as_of, MONTH), third)
     if found.start > today.as_of:
         found = third_of(bucket(add_months(today.as_of, -1), MONTH), third)
-    return Meaning(period=found)
+    return Meaning(period=found, cut=(third_of, third))
 
 
 def weekday(today: Calendar, weekday: int, weak: bool = False) -> Meaning:

@@ -10,6 +10,7 @@ from datetime import date
 
 from wenshu.assistant.timejoins import PASSES
 from wenshu.assistant.timemeanings import Calendar
+from wenshu.assistant.timeparts import BEGINNING
 from wenshu.assistant.timepieces import Piece, Reading, dates, pieces
 from wenshu.semantic_layer.periods import DateRange, Grain
 from wenshu.semantic_layer.text import Language
@@ -33,6 +34,11 @@ class TimePhrase:
     rolling: bool = False
     weekdays: frozenset[int] | None = None
     part: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it is all there was up to a day."""
+        return self.period is not None and self.period.start == BEGINNING
 
 
 def find_time_phrases(text: str, *, as_of: date, language: Language, day_first: bool = False) -> tuple[TimePhrase, ...]:

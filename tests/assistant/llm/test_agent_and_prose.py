@@ -20,8 +20,8 @@ from wenshu.semantic_layer.query import query_to_json
 
 SEPTEMBER = {"start": "2026-09-01", "end": "2026-09-30"}
 STEPS = "找出9月留存下滑最狠的城市，再看它的渠道"
-SLANG = "上个月抖音进账多少"
-PLAN = {"words": {"进账": "成交额"}, "metrics": ["成交额"]}
+SLANG = "上个月抖音吸金量多少"
+PLAN = {"words": {"吸金量": "成交额"}, "metrics": ["成交额"]}
 
 
 @pytest.fixture
@@ -254,8 +254,8 @@ def test_prose_is_not_asked_for_where_it_is_switched_off(script, telling, switch
 
 
 def test_results_go_out_as_quoted_data(script, telling):
-    script.says({"words": {"进账": "成交额"}, "metrics": ["成交额"], "groups": ["品类"]}).says("如表所示。")
-    telling().ask(Question(text="上个月各渠道进账"))
+    script.says({"words": {"吸金量": "成交额"}, "metrics": ["成交额"], "groups": ["品类"]}).says("如表所示。")
+    telling().ask(Question(text="上个月各渠道吸金量"))
     table = next(
         line for line in script.requests[-1]["messages"][1]["content"].splitlines() if line.startswith("table: ")
     )

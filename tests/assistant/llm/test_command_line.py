@@ -14,8 +14,8 @@ from wenshu.semantic_layer.layer import SemanticLayer
 from wenshu.semantic_layer.shop import build_shop
 
 PROGRAM = "import sys; from wenshu.ui.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sorted({n.split('.')[0] for n in sys.modules} & {'langchain', 'langchain_core', 'openai'}), file=sys.stderr)"
-SLANG = "上个月抖音进账多少"
-PLAN = {"words": {"进账": "成交额"}, "metrics": ["成交额"]}
+SLANG = "上个月抖音吸金量多少"
+PLAN = {"words": {"吸金量": "成交额"}, "metrics": ["成交额"]}
 
 
 @pytest.fixture(scope="module")
