@@ -8,7 +8,8 @@ from functools import cached_property
 from wenshu.assistant.kept_filters import adds_value, is_lifted, joined, parts_of
 from wenshu.assistant.linker import Target
 from wenshu.assistant.moved_periods import moved
-from wenshu.assistant.reading import Reading
+from wenshu.assistant.people import everyone, newcomers, people
+from wenshu.assistant.reading import Reading, ValueFilter
 from wenshu.assistant.rebound import renumbered, with_number_before
 from wenshu.assistant.settle import Settler
 from wenshu.assistant.timephrases import TimePhrase
@@ -41,12 +42,32 @@ class FollowUp:
             reading.filters or reading.dimensions or reading.grain or reading.hours or reading.weekdays
         ):
             return True  # 占GMV多少: of what was asked before
-        if not self._names_number(reading):
+        if not self._names_number(reading) or self._keeps_rows(reading):
             return True
         own = all(m.of("metric") or m.is_filler for m in reading.mentions) and not reading.linked.unknown
         if own and not reading.has_word("altogether", "how_many"):
             return True  # a metric and no other word
         return reading.has_word("so") and not reading.periods and not reading.dimensions
+
+    def _keeps_rows(self, reading: Reading) -> bool:
+        """Say whether only some rows are kept, named by their values and what they are: iOS orders only."""
+        if not reading.has_word("only") or not reading.filters or reading.periods or reading.dimensions or reading.users_with:
+            return False
+        return all(any(m.of("metric") == targets and m.of("dataset") for m in reading.mentions) for targets in reading.metrics)
+
+    def _take_part(self, previous: Query, reading: Reading) -> None:
+        """Read 新客呢, and for new customers?, after a number that counts no people as whose rows are meant."""
+        if self._keeps_rows(reading):
+            reading.metrics.clear()
+            return
+        counted = {*people(self.model), *newcomers(self.model), everyone(self.model)}
+        named = {name.partition("[")[0] for name in previous.metrics}
+        if not reading.has_word("so") or reading.has_word("switch", "add") or len(reading.metrics) != 1 or named & counted:
+            return
+        mention = next((m for m in reading.mentions if m.of("metric") == reading.metrics[0] and m.of("value")), None)
+        if mention is not None and any(target.name in counted for target in mention.of("metric")):
+            reading.metrics.clear()
+            reading.filters.append(ValueFilter(mentions=(mention.of("value"),)))
 
     def _names_number(self, reading: Reading) -> bool:
         """Say whether what is asked for is named, rather than only how much it is (深圳是多少)."""
@@ -63,6 +84,7 @@ class FollowUp:
     def edit(self, previous: Query, reading: Reading, as_of: date) -> tuple[Query, tuple[Text, ...]]:
         """Change the query before by what the question says; the rest is taken over and said."""
         self._move(previous, reading, as_of)
+        self._take_part(previous, reading)
         if reading.unfiltered:
             reading.metrics.clear()  # all users
         if reading.versus and len(reading.periods) == 1 and not reading.metrics and previous.period is not None:

@@ -21,7 +21,7 @@ from wenshu.assistant.reading import (
     ValueFilter,
 )
 from wenshu.semantic_layer.metrics import Aggregate, Aggregation
-from wenshu.semantic_layer.query import Op
+from wenshu.semantic_layer.query import Op, Where
 
 MONEY_SIGNS = ("¥", "￥", "$")  # noqa: RUF001
 GREATER = ("高", "多", "大", "higher", "more")
@@ -381,7 +381,13 @@ def _days_done(reading: Reading, metric: tuple[Target, ...]) -> tuple[Target, ..
 
 def _choose_users(reading: Reading, number: NumberCondition) -> None:
     metric, where = number.metric, (*number.where, *_rows_within(reading, number))
-    if number.value == "average":
+    counts = [reading.model.metric_by_name.get(target.name) for target in metric]
+    counted = all(isinstance(m, Aggregate) and m.aggregation is Aggregation.COUNT for m in counts)
+    if counted and number.value != "average" and _says_money(reading, number) and (amount := _money_of(reading, number)):
+        values = (number.value,) if number.high is None else (number.value, number.high)
+        rows = Where(dimension=amount, op=number.op, values=values)  # users with orders over 300 yuan: at least one such
+        reading.users_with.append(UserCondition(metric=metric, op=Op.GE, value=1.0, where=where, rows=rows))
+    elif number.value == "average":
         reading.users_with.append(UserCondition(metric=metric, op=number.op, value="average", where=where))
     elif number.high is not None:
         reading.users_with.append(UserCondition(metric=metric, op=Op.GE, value=float(number.value), where=where))

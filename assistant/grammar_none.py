@@ -28,6 +28,9 @@ def read_none(reading: Reading, position: int) -> None:
     denied = {t.name for k in reading.near(position, +1, 1) for t in reading.mentions[k].of("metric")}
     if not names_users(reading) and denied and {t.name for t in others} - denied:
         return  # how many orders had no |discount|: no number of users
+    before = list(reading.near(position, -1, 2))
+    if len(before) == 2 and reading.mentions[before[0]].is_word("or_later", "goes_on") and reading.mentions[before[1]].of("value"):
+        return  # 结算之后没付钱的人: who did not go on, which is no number of their own
     for owner in (*reading.near(position, +1, 2), *_done_before(reading, position)):
         mention = reading.mentions[owner]
         done = done_of(reading, mention) if names_users(reading) else None

@@ -214,10 +214,10 @@ def _facts(model: Model) -> set[str]:
 
 def _is_noun(reading: Reading, position: int) -> bool:
     """Say whether a word that names things and counts them (orders) is only what another metric is about."""
-    if _is_whose(reading, position):
-        return True
     if not reading.mentions[position].of("dataset"):
         return False
+    if _is_whose(reading, position):
+        return True
     if any(reading.mentions[k].is_word("and") for step in (-1, +1) for k in reading.near(position, step, 1)):
         return False
     if _is_listed(reading, position):
@@ -244,8 +244,8 @@ def _is_whose(reading: Reading, position: int) -> bool:
 
 def _says_no_more(reading: Reading, position: int) -> bool:
     """Say whether newcomers are all users of a value named after, or those that a cohort metric is about by itself."""
-    named = (target.name for targets in reading.metrics for target in targets)
-    of_cohorts = any(isinstance(reading.model.metric(name), Retention | LifetimeValue) for name in named)
+    named = [reading.model.metric(target.name) for targets in reading.metrics for target in targets]
+    of_cohorts = any(isinstance(m, Retention | LifetimeValue) for m in named)
     return of_cohorts or any(reading.mentions[k].of("value") for k in reading.near(position, +1, 1))
 
 

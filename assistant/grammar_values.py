@@ -21,7 +21,7 @@ def read_values(reading: Reading) -> None:
             reading.claim(i)
             i += 1
             continue
-        if reading.mentions[i].is_word("share", "filler") and not is_counted(reading, i):
+        if _is_only_a_word(reading.mentions[i]) and not is_counted(reading, i):
             reading.claim(i)
             i += 1
             continue
@@ -77,6 +77,14 @@ def _other_side(reading: Reading, before: int | None, targets: tuple[tuple[Targe
     reading.versus = True
     reading.claim(before)  # do women order|more than|men
     return other
+
+
+def _is_only_a_word(mention: Mention) -> bool:
+    """Say whether a word of the grammar only looks like a value; as the data write it, it is the value (PRODUCE, but not produce)."""
+    if mention.is_word("share"):
+        return True
+    as_written = len(mention.text) > 1 and any(target.value == mention.text for target in mention.of("value"))
+    return mention.is_word("filler") and not as_written
 
 
 def _is_attributive(reading: Reading, first: int, after: int | None) -> bool:

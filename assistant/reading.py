@@ -11,7 +11,7 @@ from wenshu.assistant.linker import LinkedQuestion, Mention, Target
 from wenshu.assistant.timephrases import TimePhrase
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import Compare, DateRange, Grain
-from wenshu.semantic_layer.query import Op, Quantile
+from wenshu.semantic_layer.query import Op, Quantile, Where
 from wenshu.tools.chart import WantedKind
 
 RetentionMode = Literal["on", "on_or_after", "within"]
@@ -117,7 +117,8 @@ class Bound:
 class UserCondition:
     """Hold a comparison of a user's own metric: users with more than 3 orders, who never bought, the top 10% by spend.
 
-    `where` keeps some of the metric's rows only (who bought baby products twice), `ever` means at any time.
+    `where` keeps some of the metric's rows only (who bought baby products twice), `rows` those of an amount (with orders
+    over 300 yuan); `ever` means at any time.
     """
 
     metric: tuple[Target, ...]
@@ -125,6 +126,7 @@ class UserCondition:
     value: float | Literal["average"] | Quantile
     period: TimePhrase | None = None
     ever: bool = False
+    rows: Where | None = None
     where: tuple[ValueFilter, ...] = ()
 
 

@@ -387,6 +387,7 @@ class Settler:
         own = LastDays(days=None) if condition.ever else condition.period.period if condition.period is not None else period
         named = [t.name for t in condition.metric if isinstance(self.model.metric(t.name), Aggregate)]
         name, where = self._with_rows(condition, tuple(named) or (condition.metric[0].name,))
+        where = both(where, condition.rows) if condition.rows is not None else where
         return UsersWith(metric=name, op=condition.op, value=condition.value, period=own, where=where)
 
     def _with_rows(self, condition: UserCondition, names: tuple[str, ...]) -> tuple[str, Filter | None]:

@@ -61,7 +61,7 @@ def find_time_phrases(text: str, *, as_of: date, language: Language, day_first: 
 
 # In “Q3 2026 orders” 2026 is a year and counts no orders; a comma in place of the blank says so.
 _YEAR_BEFORE_NOUN = re.compile(
-    r"\b((?:q[1-4]|h[12]|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*) +(?:19|20)\d\d) (?= *[a-z])"
+    r"\b((?:q[1-4]|h[12]|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*) +(?:19|20)\d\d) (?= *(?!(?:to|till|until|through|thru|up to|and|or|vs|versus)\b)[a-z])"
 )
 _BLANK = re.compile("(?<=[0-9]) +(?=[一-鿿])|(?<=[一-鿿]) +(?=[0-9])")
 

@@ -17,6 +17,7 @@ from wenshu.semantic_layer.metrics import Aggregate, Aggregation, Ratio, Retenti
 from wenshu.semantic_layer.model import Model
 from wenshu.semantic_layer.periods import DateRange
 from wenshu.semantic_layer.query import Filter, Op, Query, Where
+from wenshu.semantic_layer.resolver import MOST_METRICS
 from wenshu.semantic_layer.table import Cell
 from wenshu.semantic_layer.text import Text
 from wenshu.semantic_layer.time_parts import TIME_PARTS
@@ -96,7 +97,7 @@ class CampaignReview:
     def _query(self, model: Model, design: CampaignDesign) -> Query:
         counted = tuple(m.name for m in (design.orders,) if m is not None)
         names = can_be_split(model, (*design.metrics, *counted), design.campaign.qualified)
-        metrics = tuple(name for name in names if not _counts_campaigns(model, design, name))
+        metrics = tuple(name for name in names if not _counts_campaigns(model, design, name) and not _repeats(model, name))[:MOST_METRICS]
         filters = Where(dimension=design.campaign.name, op=Op.EQ, values=(self.campaign,)) if self.campaign else self.kind
         return Query(metrics=metrics, dimensions=(design.campaign.name,), filters=filters, period=self.period, limit=CAMPAIGNS_AT_MOST)
 
@@ -112,6 +113,12 @@ def no_campaigns() -> QueryError:
 def _counts_campaigns(model: Model, design: CampaignDesign, name: str) -> bool:
     metric = model.metric(name)
     return isinstance(metric, Aggregate) and metric.dataset == design.campaign.dataset and metric.expr is None
+
+
+def _repeats(model: Model, name: str) -> bool:
+    """Say whether a metric counts the users of rows that another counts one by one, which a review of campaigns does without."""
+    metric = model.metric(name)
+    return isinstance(metric, Aggregate) and metric.aggregation is Aggregation.COUNT_DISTINCT and metric.where is not None
 
 
 def _named_rows(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
