@@ -62,10 +62,11 @@ class Slips:
         )
 
     def _word(self, word: str) -> tuple[str, str] | None:
-        """Return the only English word of a name that is one slip away: a letter more, fewer, changed or swapped."""
+        """Return the only English word of a name that is one slip away: a letter more, fewer, changed or swapped, but the first."""
         if len(word) < SHORTEST_WORD or not word.isalpha():
             return None
-        near = {known for known in self._words if DamerauLevenshtein.distance(word, known, score_cutoff=1) <= 1}
+        alike = (known for known in self._words if known[0] == word[0])  # hooked is no slip of booked
+        near = {known for known in alike if DamerauLevenshtein.distance(word, known, score_cutoff=1) <= 1}
         return (word, min(near, key=len)) if len(set(map(stem, near))) == 1 else None
 
     def _name(self, text: str, word: str) -> tuple[str, str] | None:

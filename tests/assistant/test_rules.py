@@ -79,7 +79,7 @@ def test_a_slip_by_sound_place_or_letter(planner: RulesPlanner, slipped: str, me
     assert outcome.query == right.query and outcome.assumptions
 
 
-@pytest.mark.parametrize("text", ["GMV by ctiy in September", "用户满意程度是多少", "9月停留时间", "沈阳9月的GMV"])
+@pytest.mark.parametrize("text", ["GMV by ctiy in September", "How hooked were users in August?", "用户满意程度是多少", "9月停留时间", "沈阳9月的GMV"])
 def test_a_short_or_unclear_slip_is_asked_back(planner: RulesPlanner, text: str):
     assert not isinstance(plan(planner, text), Plan)
 
