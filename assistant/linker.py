@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from math import isfinite
 from typing import Any, Literal
@@ -107,6 +107,13 @@ def tokenise(text: str) -> tuple[Token, ...]:
     return tuple(Token(match.start(), match.end(), stem(match.group())) for match in found)
 
 
+@lru_cache(maxsize=1 << 16)
+def _path(phrase: str) -> tuple[str, ...]:
+    """Return the keys by which a phrase is matched, its slots among them; kept, as vocabularies share most of their phrases."""
+    first, *rest = phrase.split(SLOT)
+    return (*_keys(normalise(first)), *(key for part in rest for key in (SLOT, *_keys(normalise(part.lstrip("-"))))))
+
+
 def _keys(text: str) -> Iterable[str]:
     """Return the keys of a normalised text's tokens."""
     return (token.key for token in tokenise(text)) if "-" in text or "_" in text else map(stem, TOKEN.findall(text))
@@ -145,12 +152,10 @@ class Vocabulary:
 
     def _add(self, phrase: str, target: Target) -> None:
         node = self._root
-        for i, part in enumerate(phrase.split(SLOT)):
-            keys = [SLOT] if i else []
-            for key in (*keys, *_keys(normalise(part.lstrip("-") if i else part))):
-                if (following := node.following.get(key)) is None:
-                    following = node.following[key] = _Node()
-                node = following
+        for key in _path(phrase):
+            if (following := node.following.get(key)) is None:
+                following = node.following[key] = _Node()
+            node = following
         if node is not self._root and target not in node.targets:
             node.targets.append(target)
             if target.kind in ("metric", "dimension", "value") and SLOT not in phrase:
